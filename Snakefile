@@ -1,0 +1,65 @@
+# The pipeline: chapters through papermill, then the claims judged and the pages rendered.
+#
+#   make book                                       the usual way: calls `maxmin build`, which calls this file
+#   snakemake --cores 2 --config profile=smoke      the same by hand
+#   snakemake --profile slurm                       on a cluster: every chapter becomes a job; see slurm/config.yaml
+#
+# A chapter depends on its notebook, its parameters, the modules that it imports and the lock; what did not change is
+# not run again.
+from pathlib import Path
+
+from maxmin_core.chapters import PROFILES, all_chapters
+
+ROOT = Path(workflow.basedir)
+PROFILE = config.get("profile", "cpu")
+if PROFILE not in PROFILES:
+    raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
+OUT = f"_build/{PROFILE}"
+CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
+PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
+# The interpreter that runs the pipeline also runs its steps.
+MAXMIN = "OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 {} -c 'from maxmin_core.cli import main; raise SystemExit(main())'".format(sys.executable)
+
+
+def relative(path):
+    return str(Path(path).resolve().relative_to(ROOT))
+
+
+localrules: pages
+
+
+rule pages:
+    input:
+        [f"{OUT}/notebooks/{chapter.path.name}" for chapter in CHAPTERS.values()],
+        [f"{OUT}/metrics/{number}.json" for number in CHAPTERS],
+        PROSE,
+        ["_config.yml", "_toc.yml", "maxmin_core/site.py", "maxmin_core/claims.py", "requirements.lock"],
+    output:
+        f"{OUT}/html/index.html",
+    params:
+        profile=PROFILE,
+    shell:
+        MAXMIN + " pages --profile {params.profile}"
+
+
+for chapter in CHAPTERS.values():
+
+    rule:
+        name:
+            f"chapter_{chapter.number}"
+        input:
+            relative(chapter.path),
+            "requirements.lock",
+            [relative(path) for path in chapter.dependencies()],
+        output:
+            f"{OUT}/notebooks/{chapter.path.name}",
+            f"{OUT}/metrics/{chapter.number}.json",
+        params:
+            number=chapter.number,
+            profile=PROFILE,
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        shell:
+            MAXMIN + " run {params.number} --profile {params.profile}"

@@ -1,0 +1,237 @@
+"""Chapters: find them, know what they depend on, run them through papermill."""
+
+import ast
+import datetime
+import json
+import logging
+import os
+import platform
+import re
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from .artefacts import read_json, write_json, write_whole
+from .claims import METRICS_VARIABLE, PROFILES
+
+__all__ = ["PROFILES", "Chapter", "ChapterError", "all_chapters", "execute", "find_chapter", "find_root", "read_metrics", "run"]
+
+PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake")
+
+
+class ChapterError(Exception):
+    """A chapter failed: the message names the notebook, the cell and the error."""
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Hold one executable chapter: its number ('01') and its notebook."""
+
+    number: str
+    path: Path
+
+    @property
+    def title(self):
+        """The notebook's first heading."""
+        return re.match(r"#\s+(.+)", _source(_cells(self.path)[0])).group(1).strip()
+
+    @property
+    def question(self):
+        """The question that the chapter answers, from the notebook's metadata."""
+        return read_json(self.path)["metadata"]["maxmin"]["question"]
+
+    def dependencies(self):
+        """Return the files of `maxmin_core` that the notebook imports, followed through their own imports, sorted."""
+        package = Path(__file__).parent
+        code = (_source(cell) for cell in _cells(self.path) if cell["cell_type"] == "code")
+        plain = "\n".join(re.sub(r"(?m)^\s*[%!].*$", "pass", source) for source in code)
+        found, pending = set(), [(ast.parse(plain), None)]
+        while pending:
+            tree, module = pending.pop()
+            for file in _imported_files(tree, package, module):
+                if file in found:
+                    continue
+                found.add(file)
+                if file.suffix == ".py":
+                    pending.append((ast.parse(file.read_text(encoding="utf-8")), file))
+        return sorted(found)
+
+
+def find_root(start=None):
+    """Return the project's folder: the first of `start` (default: here) and its parents with a ledger and notebooks."""
+    start = Path(start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "book" / "claims.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    raise ValueError(f"expected to run inside the project's folder (book/claims.yml, notebooks/), got {start}")
+
+
+def all_chapters(root):
+    """Return every chapter in `notebooks/`, NN_name.ipynb, in order."""
+    return [Chapter(path.name[:2], path) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+
+
+def find_chapter(root, number):
+    """Return the chapter of that number, '01' or '1'; ValueError that lists the chapters otherwise."""
+    known = {chapter.number: chapter for chapter in all_chapters(root)}
+    if number.zfill(2) not in known:
+        raise ValueError(f"chapter: expected one of {', '.join(known)}, got {number!r}")
+    return known[number.zfill(2)]
+
+
+def run(chapter, profile, folder, seed=0):
+    """Execute a chapter and write its notebook, metrics and log under `folder`; return the metrics.
+
+    The notebook and the metrics appear only when every cell has run. A failed notebook is kept beside the log.
+
+    Raises
+    ------
+    ValueError
+        On an unknown profile.
+    ChapterError
+        When a cell fails or the kernel dies; names chapter, cell and error.
+    """
+    if profile not in PROFILES:
+        raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {profile!r}")
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    claims = folder / "metrics" / f".{chapter.number}.claims.json"
+    claims.parent.mkdir(parents=True, exist_ok=True)
+    claims.unlink(missing_ok=True)
+    os.environ[METRICS_VARIABLE] = str(claims.resolve())
+    started = time.perf_counter()
+    try:
+        with write_whole(folder / "notebooks" / chapter.path.name) as partial:
+            execute(
+                chapter.path,
+                partial,
+                parameters={"profile": profile, "seed": seed},
+                log=logs / f"{chapter.number}.log",
+                failed=logs / f"{chapter.number}.failed.ipynb",
+            )
+        metrics = {
+            "chapter": chapter.number,
+            "title": chapter.title,
+            "profile": profile,
+            "seed": seed,
+            "seconds": round(time.perf_counter() - started, 1),
+            "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+            "hardware": hardware(),
+            "python": platform.python_version(),
+            "packages": {name: version(name) for name in PACKAGES},
+            "claims": read_json(claims) if claims.exists() else {},
+        }
+        write_json(folder / "metrics" / f"{chapter.number}.json", metrics)
+    finally:
+        del os.environ[METRICS_VARIABLE]
+        claims.unlink(missing_ok=True)
+    return metrics
+
+
+def execute(source, target, *, parameters, log, failed, timeout=3600):
+    """Execute the notebook `source` from top to bottom into `target`; ChapterError names the cell that failed."""
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    # A kernel of the same name in the reader's home must not win over this environment's.
+    os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    handler = logging.FileHandler(log, mode="w", encoding="utf-8")
+    logger = logging.getLogger("papermill")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters=parameters,
+            kernel_name="python3",
+            cwd=source.parent,
+            progress_bar=False,
+            log_output=True,
+            start_timeout=120,
+            execution_timeout=timeout,
+            # Sockets in a folder of the user's own: nothing listens on the network.
+            config=Config({"KernelManager": {"transport": "ipc"}}),
+        )
+    except PapermillExecutionError as error:
+        message = f"{error.ename}: {error.evalue}"
+        raise ChapterError(_failure(source, target, failed, message)) from error
+    except DeadKernelError as error:
+        raise ChapterError(_failure(source, target, failed, "the kernel died (killed, or out of memory)")) from error
+    except CellTimeoutError as error:
+        raise ChapterError(_failure(source, target, failed, f"the cell ran longer than {timeout} s")) from error
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
+
+
+def read_metrics(folder):
+    """Return the metrics of every chapter that was run into `folder`, in order."""
+    return [read_json(path) for path in sorted((folder / "metrics").glob("[0-9][0-9].json"))]
+
+
+def hardware():
+    """Return processor, cores and memory of this machine in one line."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        named = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        model = named.group(1) if named else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
+def _failure(source, target, failed, message):
+    """Keep the failed notebook and return one line: notebook, cell, error, where the copy is."""
+    cells = read_json(target)["cells"] if target.exists() else []
+    status = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
+    at = next((i for i, state in enumerate(status) if state in ("failed", "running")), None)
+    if target.exists():
+        target.replace(failed)
+    place = "before the first cell"
+    if at is not None:
+        ids = [cell["id"] for cell in _cells(source)]
+        lines = [line for line in _source(cells[at]).splitlines() if line.strip()]
+        number = ids.index(cells[at]["id"]) + 1 if cells[at]["id"] in ids else "with the parameters"
+        place = f"cell {number} ({lines[0].strip() if lines else 'empty'})"
+    return f"{source.name}, {place}: {message}; see {failed}"
+
+
+def _cells(path):
+    return read_json(path)["cells"]
+
+
+def _source(cell):
+    return "".join(cell["source"])
+
+
+def _imported_files(tree, package, module):
+    """Yield the package's files that a module's (or a notebook's) syntax tree imports, data files included."""
+    inside = module is not None
+    if inside:
+        # A module reads the data files that it names; a package, all that lie in its folder.
+        if module.name == "__init__.py" and module.parent != package:
+            yield from (file for file in module.parent.iterdir() if file.suffix in (".csv", ".json", ".yml"))
+        text = json.dumps([node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)])
+        yield from (file for file in package.iterdir() if file.suffix in (".js", ".css") and f'"{file.name}"' in text)
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level and inside:
+                home = module.parent.relative_to(package.parent).parts
+                base = ".".join([*home[: len(home) - node.level + 1], *filter(None, [base])])
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] != package.name:
+                continue
+            stem = package.parent.joinpath(*parts)
+            for file in (stem.with_suffix(".py"), stem / "__init__.py"):
+                if file.is_file():
+                    yield file

@@ -1,0 +1,171 @@
+"""The command line: run a chapter, build the book, report its claims, check a notebook."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import __version__
+from .artefacts import write_whole
+from .chapters import ChapterError, execute, find_chapter, find_root, read_metrics, run
+from .claims import PROFILES, failed
+from .site import SiteError, judge_runs, render
+
+__all__ = ["main"]
+
+
+def main(arguments=None):
+    """Run one command; return the exit status: 0 done, 1 failed, 2 called wrongly."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options) or 0
+    except (ChapterError, SiteError, ValueError, OSError) as error:
+        print(f"maxmin: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("maxmin: interrupted; what was finished is kept, run the same command again to go on", file=sys.stderr)
+        return 130
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="maxmin", description="The MaxMin-RLHF companion: run, build, report, check.")
+    parser.add_argument("--version", action="version", version=f"maxmin {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name, function, text):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        return sub
+
+    def with_profile(sub):
+        sub.add_argument("--profile", choices=PROFILES, default="cpu", help="how much to compute (default: cpu)")
+
+    sub = command("run", _run, "Execute one chapter and keep its notebook, metrics and log under _build/PROFILE.")
+    sub.add_argument("chapter", help="its number, such as 01")
+    with_profile(sub)
+    sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    sub = command("build", _build, "Run what changed, judge the claims, render the pages; make book calls this.")
+    with_profile(sub)
+    sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
+    sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
+    with_profile(sub)
+    sub = command("report", _report, "Print every claim of the book beside what the last run found.")
+    with_profile(sub)
+    sub.add_argument("--json", action="store_true", help="a list of objects with id, statement, value, expected, status")
+    sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
+    sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")
+    with_profile(sub)
+    return parser
+
+
+def _run(options):
+    root = find_root()
+    chapter = find_chapter(root, options.chapter)
+    folder = _folder(root, options.profile)
+    _say(f"[{chapter.number}] {chapter.title}: running ({options.profile}, seed {options.seed})")
+    metrics = run(chapter, options.profile, folder, options.seed)
+    _say(f"[{chapter.number}] done in {metrics['seconds']} s, {len(metrics['claims'])} claims recorded")
+
+
+def _pages(options):
+    root = find_root()
+    _say("[pages] rendering")
+    page = render(root, _folder(root, options.profile))
+    _say(f"[pages] done: {page.relative_to(root)}")
+
+
+def _build(options):
+    root = find_root()
+    folder = _folder(root, options.profile)
+    if options.cores < 1:
+        raise ValueError(f"cores: expected at least 1, got {options.cores}")
+    if not (root / "requirements.lock").is_file():
+        raise ValueError("requirements.lock: expected the lock file beside the Makefile, got none; restore it from git")
+    with _only_one(folder):
+        # Snakemake's own lock outlives a killed run; ours ends with the process. Two chapters share two cores:
+        # each kernel keeps to one thread.
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
+        command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
+        command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "all"]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as pipeline:
+            told = _tell_errors(pipeline.stderr)
+        if pipeline.returncode:
+            logs = folder / "logs"
+            with write_whole(logs / "pipeline.log") as partial:
+                partial.write_text("".join(told), encoding="utf-8")
+            if not any(line.startswith("maxmin: error") for line in told):
+                print("".join(told[-20:]), file=sys.stderr, end="")
+            _say(f"the build failed; logs are in {logs.relative_to(root)}")
+            return 1
+    judged = judge_runs(root, folder)
+    broken = failed(judged) if options.profile != "smoke" else judged[:0]
+    for claim in broken.to_dict("records"):
+        print(f"maxmin: error: claim {claim['id']}: {claim['status']}, expected {claim['expected']}, got {claim['value']}", file=sys.stderr)
+    due = judged[~judged["status"].str.startswith("not run")]
+    _say(f"{len(due) - len(broken)} of {len(due)} claims hold as the ledger says")
+    _say(f"the book: {(folder / 'html' / 'index.html').as_uri()}")
+    return 1 if len(broken) else 0
+
+
+def _report(options):
+    root = find_root()
+    folder = _folder(root, options.profile)
+    if not read_metrics(folder):
+        raise ValueError(f"profile {options.profile}: nothing was run yet; call `make book` or `maxmin run` first")
+    rows = judge_runs(root, folder).to_dict("records")
+    if options.json:
+        print(json.dumps(rows, indent=1, allow_nan=False))
+        return
+    for row in rows:
+        value = "-" if row["value"] is None else f"{row['value']:.4g}"
+        print(f"{row['status']:<14} {row['id']:<34} {value:>10}  {row['expected']:<26} {row['statement']}")
+
+
+def _check(options):
+    if not options.notebook.is_file():
+        raise ValueError(f"notebook: expected a file, got {options.notebook}")
+    source = options.notebook.resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        target, log = Path(folder) / "executed.ipynb", Path(folder) / "log"
+        kept = source.with_suffix(".failed.ipynb")
+        execute(source, target, parameters={"profile": options.profile}, log=log, failed=kept)
+    _say(f"{source.name}: every cell ran")
+
+
+def _folder(root, profile):
+    return root / "_build" / profile
+
+
+def _say(line):
+    print(line, flush=True)
+
+
+def _tell_errors(stream):
+    """Pass on the chapters' and pages' own errors as they come; return every line, Snakemake's included."""
+    lines, ours = [], False
+    for line in stream:
+        lines.append(line)
+        # A message of several lines is indented below its first.
+        ours = line.startswith("maxmin: error") or (ours and line.startswith("  "))
+        if ours:
+            print(line, file=sys.stderr, end="", flush=True)
+    return lines
+
+
+@contextmanager
+def _only_one(folder):
+    """Hold the build's lock, which the system frees when the process ends, however it ends."""
+    import fcntl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(f"{folder}: another build is running there; wait for it to end") from error
+        yield

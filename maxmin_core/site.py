@@ -1,0 +1,148 @@
+"""The pages: executed chapters and prose, staged with what the run measured, rendered by Jupyter Book."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .artefacts import read_json, write_whole
+from .chapters import Chapter, all_chapters, read_metrics
+from .claims import judge, load_ledger
+
+__all__ = ["SiteError", "judge_runs", "render", "stage"]
+
+
+class SiteError(Exception):
+    """Rendering failed; the message holds Jupyter Book's warnings and errors."""
+
+
+def judge_runs(root, folder):
+    """Return the judged claims of the runs in `folder`, one row a claim."""
+    return judge(load_ledger(root / "book" / "claims.yml"), read_metrics(folder))
+
+
+def stage(root, folder):
+    """Lay out the book's source under `folder`/source: prose, executed chapters, tables of what was measured.
+
+    A file whose content did not change keeps its time, so that Sphinx reads only what is new.
+    """
+    source = folder / "source"
+    metrics = {run["chapter"]: run for run in read_metrics(folder)}
+    chapters = all_chapters(root)
+    pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
+    pages |= {path: path.read_bytes() for path in (root / "book").rglob("*") if path.is_file()}
+    pages = {path.relative_to(root): content for path, content in pages.items()}
+    for chapter in chapters:
+        notebook = read_json(folder / "notebooks" / chapter.path.name)
+        pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number])
+    generated = Path("book") / "_generated"
+    runs = [metrics[chapter.number] for chapter in chapters]
+    pages[generated / "chapters.md"] = _chapter_table(chapters, runs).encode()
+    pages[generated / "claims.md"] = _claims_table(judge_runs(root, folder)).encode()
+    pages[generated / "runs.md"] = _run_table(runs).encode()
+    for path in source.rglob("*"):
+        if path.is_file() and path.relative_to(source) not in pages:
+            path.unlink()
+    for path, content in pages.items():
+        target = source / path
+        if not target.exists() or target.read_bytes() != content:
+            with write_whole(target) as partial:
+                partial.write_bytes(content)
+    return source
+
+
+def render(root, folder):
+    """Stage and render the book, every warning an error; return the path of its first page.
+
+    Raises
+    ------
+    SiteError
+        With Jupyter Book's own words. Pages that were there before stay as they were.
+    """
+    source, work = stage(root, folder), folder / "render"
+    log = folder / "logs" / "pages.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
+    options = ["--path-output", str(work), "-W", "-n", "--keep-going"]
+    done = subprocess.run([*jupyter_book, *options], capture_output=True, text=True, check=False)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    log.write_text(output, encoding="utf-8")
+    if done.returncode:
+        # Sphinx repeats no warning for a page that it has read: start afresh next time, or the error would vanish.
+        shutil.rmtree(work, ignore_errors=True)
+        told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
+        raise SiteError("rendering failed:\n  " + "\n  ".join(told[:20] or output.splitlines()[-20:]) + f"\n  see {log}")
+    html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(work / "_build" / "html", fresh)
+    if html.exists():
+        html.rename(old)
+    fresh.rename(html)
+    shutil.rmtree(old, ignore_errors=True)
+    return html / "index.html"
+
+
+def _dress(notebook, run):
+    """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
+    import nbformat
+
+    notebook = nbformat.from_dict(notebook)
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            told = output.get("metadata", {}).get("maxmin")
+            if told:
+                cell.metadata["mystnb"] = {
+                    "image": {"alt": told["alt"]},
+                    "figure": {"caption": told["caption"], "name": told["name"]},
+                }
+    badges = {
+        "profile": run["profile"],
+        "time": f"{run['seconds'] / 60:.1f} min" if run["seconds"] >= 60 else f"{run['seconds']:.0f} s",
+        "hardware": run["hardware"],
+        "seed": run["seed"],
+        "run on": run["date"],
+    }
+    line = "".join(f'<span class="mm-badge"><b>{name}</b> {value}</span>' for name, value in badges.items())
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(f'<p class="mm-badges">{line}</p>', id="maxmin-badges"))
+    return (nbformat.writes(notebook) + "\n").encode()
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _chapter_table(chapters: list[Chapter], runs):
+    rows = [
+        [f"{{doc}}`/notebooks/{chapter.path.stem}`", chapter.question, f"{run['seconds']:.0f} s", run["hardware"]]
+        for chapter, run in zip(chapters, runs, strict=True)
+    ]
+    return _table(["Chapter", "Question", "Time", "Hardware of this run"], rows)
+
+
+def _claims_table(judged):
+    rows = []
+    for claim in judged.to_dict("records"):
+        value = "" if claim["value"] is None else f"{claim['value']:.4g}"
+        if claim["interval"]:
+            value += " ({:.4g} to {:.4g})".format(*claim["interval"])
+        page, _, anchor = claim["page"].partition("#")
+        shown = f"{{ref}}`chapter {int(claim['chapter'])} <{anchor}>`" if anchor else f"{{doc}}`/{page}`"
+        note = f" {claim['diagnosis']}" if claim["diagnosis"] else ""
+        rows.append([f"`{claim['id']}`", claim["statement"] + note, value, claim["expected"], claim["status"], claim["source"], shown])
+    return _table(["Claim", "Statement", "Value", "Must be", "Status", "Source", "Shown in"], rows)
+
+
+def _run_table(runs):
+    rows = [
+        [int(run["chapter"]), run["title"], run["profile"], run["seed"], f"{run['seconds']} s", run["date"], f"Python {run['python']}, {run['hardware']}"]
+        for run in runs
+    ]
+    packages = [[name, version] for name, version in sorted(runs[0]["packages"].items())] if runs else []
+    return (
+        _table(["Chapter", "Title", "Profile", "Seed", "Time", "Run on", "Machine"], rows)
+        + "\n"
+        + _table(["Package", "Version"], packages)
+    )
