@@ -109,10 +109,6 @@ def record(claim_id, value, interval=None):
     value : float, finite
     interval : (low, high) floats with low <= high, or None
 
-    Returns
-    -------
-    dict with value and interval, as written
-
     Raises
     ------
     ValueError
@@ -130,7 +126,6 @@ def record(claim_id, value, interval=None):
     if path:
         known = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).exists() else {}
         write_json(path, known | {claim_id: entry})
-    return entry
 
 
 def load_ledger(path):

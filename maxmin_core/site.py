@@ -90,6 +90,9 @@ def _dress(notebook, run):
 
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            # The badge line says the same.
+            cell.metadata.tags.append("remove-input")
         for output in cell.get("outputs", []):
             told = output.get("metadata", {}).get("maxmin")
             if told:
@@ -116,7 +119,7 @@ def _table(header, rows):
 
 def _chapter_table(chapters: list[Chapter], runs):
     rows = [
-        [f"{{doc}}`/notebooks/{chapter.path.stem}`", chapter.question, f"{run['seconds']:.0f} s", run["hardware"]]
+        [f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`", chapter.question, f"{run['seconds']:.0f} s", run["hardware"]]
         for chapter, run in zip(chapters, runs, strict=True)
     ]
     return _table(["Chapter", "Question", "Time", "Hardware of this run"], rows)
