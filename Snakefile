@@ -6,8 +6,10 @@
 #
 # A chapter depends on its notebook, its parameters, the modules that it imports and the lock; what did not change is
 # not run again.
+import os
 from pathlib import Path
 
+import maxmin_core
 from maxmin_core.chapters import PROFILES, all_chapters
 
 ROOT = Path(workflow.basedir)
@@ -22,7 +24,7 @@ MAXMIN = "OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 {} -c 'from maxmin_core.cli impor
 
 
 def relative(path):
-    return str(Path(path).resolve().relative_to(ROOT))
+    return os.path.relpath(path, ROOT)
 
 
 localrules: pages
@@ -33,7 +35,8 @@ rule pages:
         [f"{OUT}/notebooks/{chapter.path.name}" for chapter in CHAPTERS.values()],
         [f"{OUT}/metrics/{number}.json" for number in CHAPTERS],
         PROSE,
-        ["_config.yml", "_toc.yml", "maxmin_core/site.py", "maxmin_core/claims.py", "requirements.lock"],
+        ["_config.yml", "_toc.yml", "requirements.lock"],
+        [relative(Path(maxmin_core.__file__).parent / name) for name in ("site.py", "claims.py")],
     output:
         f"{OUT}/html/index.html",
     params:

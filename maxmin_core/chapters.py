@@ -15,7 +15,17 @@ from pathlib import Path
 from .artefacts import read_json, write_json, write_whole
 from .claims import METRICS_VARIABLE, PROFILES
 
-__all__ = ["PROFILES", "Chapter", "ChapterError", "all_chapters", "execute", "find_chapter", "find_root", "read_metrics", "run"]
+__all__ = [
+    "PROFILES",
+    "Chapter",
+    "ChapterError",
+    "all_chapters",
+    "execute",
+    "find_chapter",
+    "find_root",
+    "read_metrics",
+    "run",
+]
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake")
 
@@ -215,7 +225,9 @@ def _imported_files(tree, package, module):
         # A module reads the data files that it names; a package, all that lie in its folder.
         if module.name == "__init__.py" and module.parent != package:
             yield from (file for file in module.parent.iterdir() if file.suffix in (".csv", ".json", ".yml"))
-        text = json.dumps([node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)])
+        text = json.dumps(
+            [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        )
         yield from (file for file in package.iterdir() if file.suffix in (".js", ".css") and f'"{file.name}"' in text)
     for node in ast.walk(tree):
         names = []

@@ -131,7 +131,7 @@ def record(claim_id, value, interval=None):
 def load_ledger(path):
     """Read and check the ledger; return a list of `Claim`.
 
-    Raises ValueError on an unknown or missing field, an id given twice, or a tolerance wider than half of what it guards.
+    Raises ValueError on an unknown or missing field, an id given twice, or a tolerance wider than half its value.
     """
     import yaml
 
@@ -173,7 +173,9 @@ def judge(ledger, metrics):
     for run in metrics:
         stray = sorted(set(run["claims"]) - known)
         if stray:
-            raise ValueError(f"chapter {run['chapter']}: recorded the claim {stray[0]!r}, which the ledger does not have")
+            raise ValueError(
+                f"chapter {run['chapter']}: recorded the claim {stray[0]!r}, which the ledger does not have"
+            )
     rows = []
     for claim in ledger:
         run = runs.get(claim.chapter)

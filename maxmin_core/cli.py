@@ -55,7 +55,9 @@ def _parser():
     with_profile(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)
-    sub.add_argument("--json", action="store_true", help="a list of objects with id, statement, value, expected, status")
+    sub.add_argument(
+        "--json", action="store_true", help="a list of objects with id, statement, value, expected, status"
+    )
     sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
     sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")
     with_profile(sub)
@@ -92,7 +94,9 @@ def _build(options):
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
         command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "all"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as pipeline:
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as pipeline:
             told = _tell_errors(pipeline.stderr)
         if pipeline.returncode:
             logs = folder / "logs"
@@ -105,7 +109,10 @@ def _build(options):
     judged = judge_runs(root, folder)
     broken = failed(judged) if options.profile != "smoke" else judged[:0]
     for claim in broken.to_dict("records"):
-        print(f"maxmin: error: claim {claim['id']}: {claim['status']}, expected {claim['expected']}, got {claim['value']}", file=sys.stderr)
+        print(
+            f"maxmin: error: claim {claim['id']}: {claim['status']}: expected {claim['expected']}, got {claim['value']}",
+            file=sys.stderr,
+        )
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due) - len(broken)} of {len(due)} claims hold as the ledger says")
     _say(f"the book: {(folder / 'html' / 'index.html').as_uri()}")
@@ -169,3 +176,7 @@ def _only_one(folder):
         except BlockingIOError as error:
             raise ValueError(f"{folder}: another build is running there; wait for it to end") from error
         yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ __all__ = ["fit_logistic", "row_space"]
 
 
 def row_space(matrix):
-    """Return an orthonormal basis (d, r) of the row space of an (n, d) matrix; the scale of a column does not matter."""
+    """Return an orthonormal basis (d, r) of the row space of an (n, d) matrix, whatever the scale of its columns."""
     gram = matrix.T @ matrix
     scale = np.sqrt(np.diag(gram))
     scale[scale == 0] = 1.0
@@ -61,7 +61,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
         if np.abs(move).max(initial=0.0) <= 1e-7 * (1.0 + reach):
             # Newton squares the error: this step has left about 1e-14.
             break
-        if l2 == 0 and not checked and reach > 50:
+        if l2 == 0 and not checked and reach > 30:
             checked = True
             if _separable(z, wins, losses):
                 raise ValueError(

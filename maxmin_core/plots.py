@@ -111,7 +111,10 @@ def bar_slider(*, labels, controls, frames, mark, alt, caption, name):
     start = 0
     for _, positions, position in controls:
         start = start * len(positions) + position
-    display({"text/html": _slider_html(labels, controls, frames, mark, start, alt, caption, name), "text/plain": alt}, raw=True)
+    display(
+        {"text/html": _slider_html(labels, controls, frames, mark, start, alt, caption, name), "text/plain": alt},
+        raw=True,
+    )
 
 
 def _labelled(axes, axis):

@@ -72,7 +72,9 @@ def render(root, folder):
         # Sphinx repeats no warning for a page that it has read: start afresh next time, or the error would vanish.
         shutil.rmtree(work, ignore_errors=True)
         told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
-        raise SiteError("rendering failed:\n  " + "\n  ".join(told[:20] or output.splitlines()[-20:]) + f"\n  see {log}")
+        raise SiteError(
+            "rendering failed:\n  " + "\n  ".join(told[:20] or output.splitlines()[-20:]) + f"\n  see {log}"
+        )
     html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -119,7 +121,12 @@ def _table(header, rows):
 
 def _chapter_table(chapters: list[Chapter], runs):
     rows = [
-        [f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`", chapter.question, f"{run['seconds']:.0f} s", run["hardware"]]
+        [
+            f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`",
+            chapter.question,
+            f"{run['seconds']:.0f} s",
+            run["hardware"],
+        ]
         for chapter, run in zip(chapters, runs, strict=True)
     ]
     return _table(["Chapter", "Question", "Time", "Hardware of this run"], rows)
@@ -128,19 +135,28 @@ def _chapter_table(chapters: list[Chapter], runs):
 def _claims_table(judged):
     rows = []
     for claim in judged.to_dict("records"):
-        value = "" if claim["value"] is None else f"{claim['value']:.4g}"
-        if claim["interval"]:
-            value += " ({:.4g} to {:.4g})".format(*claim["interval"])
         page, _, anchor = claim["page"].partition("#")
         shown = f"{{ref}}`chapter {int(claim['chapter'])} <{anchor}>`" if anchor else f"{{doc}}`/{page}`"
-        note = f" {claim['diagnosis']}" if claim["diagnosis"] else ""
-        rows.append([f"`{claim['id']}`", claim["statement"] + note, value, claim["expected"], claim["status"], claim["source"], shown])
-    return _table(["Claim", "Statement", "Value", "Must be", "Status", "Source", "Shown in"], rows)
+        value = "none" if claim["value"] is None else f"{claim['value']:.7g}"
+        if claim["interval"]:
+            value += ", interval {:.4g} to {:.4g}".format(*claim["interval"])
+        said = [claim["statement"], *([f"*{claim['diagnosis']}*"] if claim["diagnosis"] else [])]
+        said += [f"`{claim['id']}` · {claim['source']} · {shown}"]
+        rows.append(["<br>".join(said), f"**{value}**<br>must be {claim['expected']}", claim["status"]])
+    return _table(["Claim", "This run", "Status"], rows)
 
 
 def _run_table(runs):
     rows = [
-        [int(run["chapter"]), run["title"], run["profile"], run["seed"], f"{run['seconds']} s", run["date"], f"Python {run['python']}, {run['hardware']}"]
+        [
+            int(run["chapter"]),
+            run["title"],
+            run["profile"],
+            run["seed"],
+            f"{run['seconds']} s",
+            run["date"],
+            f"Python {run['python']}, {run['hardware']}",
+        ]
         for run in runs
     ]
     packages = [[name, version] for name, version in sorted(runs[0]["packages"].items())] if runs else []

@@ -1,0 +1,63 @@
+# `make book` and `make test` are all that a reader needs. Both make the environment first, from requirements.lock, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PROFILE ?= cpu
+CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-chrome-stable 2>/dev/null | head -n 1)
+
+export OMP_NUM_THREADS := 1
+
+.PHONY: help env book test bench serve lock clean chromium
+.DEFAULT_GOAL := help
+
+help:  ## Show what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
+
+book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look)
+	@$(BIN)/maxmin build --profile $(PROFILE)
+
+test: env chromium  ## Pass every test, the rendered pages in a browser included
+	@$(BIN)/ruff check --quiet maxmin_core tests
+	@$(BIN)/python -m pytest
+
+bench: env  ## Time what has a speed promised (pytest-benchmark)
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+
+serve: env  ## Show the rendered pages at http://localhost:8000
+	@test -d _build/$(PROFILE)/html || { echo "make serve: no pages yet; call make book first" >&2; exit 1; }
+	@$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/$(PROFILE)/html
+
+env: $(VENV)/.installed
+
+# The stamp is the last thing that an installation writes: without it, a half-made environment is made again.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "make: expected Python 3.11, 3.12 or 3.13, got %d.%d; call make PYTHON=python3.12, say" % v)'
+	@echo "[env] installing requirements.lock into $(VENV) (some minutes)"
+	@test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $@
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+	@echo "[env] done"
+
+# A missing lock is an error with a name, not a make riddle.
+requirements.lock:
+	@echo "make: requirements.lock: expected the lock file, got none; restore it (git checkout requirements.lock) or call make lock" >&2; exit 1
+
+lock:  ## Resolve pyproject.toml anew into requirements.lock (needs the network)
+	@$(PYTHON) tests/lock.py
+
+# The tests of the pages need a Chromium. Debian's is installed where there is none, apt-get is, and we are root; this adds the package
+# `chromium` and what it depends on. Elsewhere the tests of the pages are skipped and say so; with CI set, they fail instead.
+chromium:  ## Install Debian's chromium for the tests of the pages, where none is found (root only)
+ifeq ($(CHROMIUM),)
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo "[chromium] installing Debian's chromium"; \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
+	    || echo "[chromium] could not be installed; the tests of the pages will be skipped"; \
+	else echo "[chromium] none found; the tests of the pages will be skipped (install chromium to run them)"; fi
+endif
+
+clean:  ## Remove what the pipeline made (_build, .snakemake); keeps .venv
+	@rm -rf _build .snakemake

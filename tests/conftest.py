@@ -1,0 +1,68 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+settings.register_profile("book", deadline=None, derandomize=True)
+settings.load_profile("book")
+
+
+@pytest.fixture(scope="session")
+def root():
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def maxmin():
+    """Call the command line in a process of its own; return the finished process."""
+
+    def call(*arguments, cwd, timeout=600, **more):
+        command = [sys.executable, "-m", "maxmin_core.cli", *map(str, arguments)]
+        return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, **more)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def site(root, maxmin):
+    """The folder of the rendered pages, made by the smoke profile."""
+    done = maxmin("build", "--profile", "smoke", cwd=root)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return root / "_build" / "smoke" / "html"
+
+
+@pytest.fixture
+def project(root, tmp_path):
+    """A miniature project: the real Snakefile and configuration, two small chapters, a ledger of one claim."""
+    import nbformat
+
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(root / name, tmp_path / name)
+    for folder in ("book", "notebooks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "_config.yml").write_text(
+        'title: mini\nexecute: {execute_notebooks: "off"}\nonly_build_toc_files: true\n'
+    )
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/welcome\nchapters: [{file: notebooks/01_first}, {file: notebooks/02_second}]\n"
+    )
+    (tmp_path / "book" / "welcome.md").write_text("# Mini\n")
+    (tmp_path / "book" / "claims.yml").write_text(
+        '- {id: mini.two, chapter: "01", statement: s, source: t, page: p, expect: {equals: [2, 0.5]}}\n'
+    )
+    bodies = {"01_first": "from maxmin_core.claims import record\nrecord('mini.two', 1 + 1)", "02_second": "1 + 1"}
+    for name, body in bodies.items():
+        cells = [
+            nbformat.v4.new_markdown_cell(f"# {name}", id=f"{name}-t"),
+            nbformat.v4.new_code_cell('profile = "cpu"\nseed = 0', metadata={"tags": ["parameters"]}, id=f"{name}-p"),
+            nbformat.v4.new_code_cell(body, id=f"{name}-b"),
+        ]
+        notebook = nbformat.v4.new_notebook(cells=cells, metadata={"maxmin": {"question": "Does it run?"}})
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
+    return tmp_path
