@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import re
+import tempfile
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -153,30 +154,34 @@ def execute(source, target, *, parameters, log, failed, timeout=3600):
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    try:
-        papermill.execute_notebook(
-            source,
-            target,
-            parameters=parameters,
-            kernel_name="python3",
-            cwd=source.parent,
-            progress_bar=False,
-            log_output=True,
-            start_timeout=120,
-            execution_timeout=timeout,
-            # Sockets in a folder of the user's own: nothing listens on the network.
-            config=Config({"KernelManager": {"transport": "ipc"}}),
-        )
-    except PapermillExecutionError as error:
-        message = f"{error.ename}: {error.evalue}"
-        raise ChapterError(_failure(source, target, failed, message)) from error
-    except DeadKernelError as error:
-        raise ChapterError(_failure(source, target, failed, "the kernel died (killed, or out of memory)")) from error
-    except CellTimeoutError as error:
-        raise ChapterError(_failure(source, target, failed, f"the cell ran longer than {timeout} s")) from error
-    finally:
-        logger.removeHandler(handler)
-        handler.close()
+    # Sockets in a folder of this run's own: nothing listens on the network, and two chapters cannot meet.
+    with tempfile.TemporaryDirectory(prefix="maxmin-") as sockets:
+        try:
+            papermill.execute_notebook(
+                source,
+                target,
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=source.parent,
+                progress_bar=False,
+                log_output=True,
+                start_timeout=120,
+                execution_timeout=timeout,
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+            )
+        except PapermillExecutionError as error:
+            message = f"{error.ename}: {error.evalue}"
+            raise ChapterError(_failure(source, target, failed, message)) from error
+        except DeadKernelError as error:
+            message = "the kernel died (killed, or out of memory)"
+            raise ChapterError(_failure(source, target, failed, message)) from error
+        except CellTimeoutError as error:
+            raise ChapterError(_failure(source, target, failed, f"the cell ran longer than {timeout} s")) from error
+        except RuntimeError as error:
+            raise ChapterError(_failure(source, target, failed, str(error))) from error
+        finally:
+            logger.removeHandler(handler)
+            handler.close()
 
 
 def read_metrics(folder):
@@ -198,7 +203,11 @@ def _failure(source, target, failed, message):
     """Keep the failed notebook and return one line: notebook, cell, error, where the copy is."""
     cells = read_json(target)["cells"] if target.exists() else []
     status = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
-    at = next((i for i, state in enumerate(status) if state in ("failed", "running")), None)
+    # A cell whose kernel died is not marked as failed, but it is the last that was started.
+    started = [
+        i for i, state in enumerate(status) if state not in (None, "pending") and cells[i]["cell_type"] == "code"
+    ]
+    at = status.index("failed") if "failed" in status else max(started, default=None)
     if target.exists():
         target.replace(failed)
     place = "before the first cell"

@@ -107,12 +107,10 @@ def _build(options):
             _say(f"the build failed; logs are in {logs.relative_to(root)}")
             return 1
     judged = judge_runs(root, folder)
-    broken = failed(judged) if options.profile != "smoke" else judged[:0]
+    broken = failed(judged)
     for claim in broken.to_dict("records"):
-        print(
-            f"maxmin: error: claim {claim['id']}: {claim['status']}: expected {claim['expected']}, got {claim['value']}",
-            file=sys.stderr,
-        )
+        found = f"{claim['status']}, expected {claim['expected']}, got {claim['value']}"
+        print(f"maxmin: error: claim {claim['id']}: {found}", file=sys.stderr)
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due) - len(broken)} of {len(due)} claims hold as the ledger says")
     _say(f"the book: {(folder / 'html' / 'index.html').as_uri()}")

@@ -66,3 +66,16 @@ def project(root, tmp_path):
         notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(notebook, tmp_path / "notebooks" / f"{name}.ipynb")
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def add_cell():
+    """Add a code cell to the end of a notebook."""
+    import nbformat
+
+    def add(path, source):
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells.append(nbformat.v4.new_code_cell(source, id=f"added-{len(notebook.cells)}"))
+        nbformat.write(notebook, path)
+
+    return add

@@ -1,0 +1,70 @@
+import nbformat
+import pytest
+
+from maxmin_core.cli import main
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"]])
+def test_help(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert "usage: maxmin" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "01", "--profile", "tpu"], ["nonsense"], [], ["run"], ["build", "--cores", "two"]]
+)
+def test_called_wrongly(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: maxmin" in capsys.readouterr().err
+
+
+def test_an_unknown_chapter(root, monkeypatch, capsys):
+    monkeypatch.chdir(root)
+    assert main(["run", "77", "--profile", "smoke"]) == 1
+    assert "maxmin: error: chapter: expected one of 01" in capsys.readouterr().err
+
+
+def test_nothing_was_run_yet(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    assert main(["report"]) == 1
+    assert "profile cpu: nothing was run yet" in capsys.readouterr().err
+
+
+def test_bad_cores(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    assert main(["build", "--cores", "0"]) == 1
+    assert "cores: expected at least 1, got 0" in capsys.readouterr().err
+
+
+def test_report_in_words(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    assert main(["run", "01", "--profile", "cpu"]) == 0
+    assert main(["report"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:5] == ["reproduced", "mini.two", "2", "2", "±"]
+
+
+def test_check(tmp_path, monkeypatch, capsys, add_cell):
+    cells = [nbformat.v4.new_code_cell("1 + 1", id="one"), nbformat.v4.new_code_cell("x = 2", id="two")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path = tmp_path / "mine.ipynb"
+    nbformat.write(notebook, path)
+    before = path.read_bytes()
+    assert main(["check", str(path)]) == 0
+    assert "mine.ipynb: every cell ran" in capsys.readouterr().out
+    assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["mine.ipynb"]
+    add_cell(path, "assert x == 3, 'x is not three'")
+    assert main(["check", str(path)]) == 1
+    assert (
+        "mine.ipynb, cell 3 (assert x == 3, 'x is not three'): AssertionError: x is not three"
+        in capsys.readouterr().err
+    )
+
+
+def test_check_without_a_file(capsys):
+    assert main(["check", "nowhere.ipynb"]) == 1
+    assert "notebook: expected a file, got nowhere.ipynb" in capsys.readouterr().err

@@ -1,0 +1,183 @@
+"""What holds of the repository as a whole."""
+
+import ast
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+
+@pytest.fixture(scope="module")
+def lock(root):
+    lines = (root / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+@pytest.fixture(scope="module")
+def direct(root):
+    """The direct requirements of the project, every extra included."""
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(extras) == {"lm", "book", "test"}
+    return [Requirement(text) for text in [*project["dependencies"], *itertools.chain(*extras.values())]]
+
+
+def tracked(root, pattern):
+    listed = subprocess.run(["git", "ls-files", pattern], cwd=root, capture_output=True, text=True, check=True).stdout
+    return [root / name for name in listed.splitlines()]
+
+
+def test_the_lock_satisfies_the_project(lock, direct):
+    for requirement in direct:
+        assert requirement.specifier.contains(lock[requirement.name.lower()]), requirement
+    assert not [name for name in lock if name.startswith("nvidia")]
+
+
+def test_the_lock_is_installed(lock):
+    from importlib.metadata import PackageNotFoundError, version
+
+    differ = {}
+    for name, pinned in lock.items():
+        try:
+            found = version(name).split("+")[0]
+        except PackageNotFoundError:
+            found = None
+        if found != pinned:
+            differ[name] = (pinned, found)
+    assert not differ
+
+
+def test_environment_yml_repeats_the_lock(root, lock, direct):
+    from rattler import MatchSpec
+
+    environment = yaml.safe_load((root / "environment.yml").read_text())
+    conda = [spec for spec in environment["dependencies"] if isinstance(spec, str)]
+    for spec in conda:
+        MatchSpec(spec, strict=True)
+    (pip,) = [spec["pip"] for spec in environment["dependencies"] if isinstance(spec, dict)]
+    assert (pip[0], pip[-1]) == ("--constraint requirements.lock", "--editable .")
+    assert pip[1:-1] == [f"{r.name.lower()}=={lock[r.name.lower()]}" for r in direct]
+
+
+def test_citation_and_package_agree(root):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert citation["version"] == project["version"]
+    assert citation["license"] == project["license"] == "Apache-2.0"
+
+
+def test_import_is_light():
+    code = (
+        "import sys\n"
+        "from maxmin_core import alignment, claims, data, preferences\n"
+        "heavy = {'torch', 'transformers', 'trl', 'pandas', 'seaborn', 'matplotlib', 'gymnasium', 'papermill'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_torch_lives_in_lm_only(root):
+    for path in tracked(root, "maxmin_core/*.py"):
+        if "lm" in path.relative_to(root).parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] in {"torch", "transformers", "trl"}], path
+
+
+def test_public_names_exist_and_are_documented(root):
+    import importlib
+
+    for path in (root / "maxmin_core").glob("[a-z]*.py"):
+        module = importlib.import_module(f"maxmin_core.{path.stem}")
+        for name in module.__all__:
+            value = getattr(module, name)
+            assert not callable(value) or value.__doc__, f"{path.name}: {name} has no docstring"
+
+
+def test_files_stay_short(root):
+    long = {path.name: n for path in tracked(root, "*.py") if (n := len(path.read_text().splitlines())) > 350}
+    assert not long
+
+
+def test_the_repository_stays_under_5_mb(root):
+    assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 5e6
+
+
+def test_notebooks_are_stored_clean(root):
+    notebooks = tracked(root, "notebooks/*.ipynb")
+    assert notebooks
+    for path in notebooks:
+        notebook = json.loads(path.read_text())
+        cells = notebook["cells"]
+        assert re.match(r"# \S", "".join(cells[0]["source"])) and len(cells[0]["source"]) == 1, path
+        assert notebook["metadata"]["maxmin"]["question"].endswith("?"), path
+        assert len({cell["id"] for cell in cells}) == len(cells), path
+        code = [cell for cell in cells if cell["cell_type"] == "code"]
+        assert not [cell for cell in code if cell["outputs"] or cell["execution_count"]], path
+        (parameters,) = [cell for cell in code if "parameters" in cell["metadata"].get("tags", [])]
+        assert "".join(parameters["source"]) == 'profile = "cpu"\nseed = 0', path
+
+
+def test_chapters_do_not_redefine_the_core(root):
+    import importlib
+
+    public = set()
+    for path in (root / "maxmin_core").glob("[a-z]*.py"):
+        public |= set(importlib.import_module(f"maxmin_core.{path.stem}").__all__)
+    for path in tracked(root, "notebooks/*.ipynb"):
+        code = ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+        defined = {
+            n.name for n in ast.walk(ast.parse("\n".join(code))) if isinstance(n, ast.FunctionDef | ast.ClassDef)
+        }
+        assert not defined & public, path
+
+
+def test_nothing_unsafe_and_no_workplace(root):
+    unsafe = re.compile(r"\bpickle\b|trust_remote_code\s*=\s*True|allow_pickle\s*=\s*True|yaml\.load\(")
+    for path in [*tracked(root, "maxmin_core/*.py"), *tracked(root, "notebooks/*.ipynb")]:
+        assert not unsafe.search(path.read_text()), path
+
+
+def test_ci_calls_the_two_commands(root):
+    script = (root / ".ci" / "run").read_text()
+    assert re.search(r"^make book$", script, re.M) and re.search(r"^make test$", script, re.M)
+    readme = (root / "README.md").read_text()
+    assert "make book" in readme and "make test" in readme
+
+
+def test_make_help_lists_every_target(root):
+    printed = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
+    for target in ("book", "test", "serve", "clean", "lock", "help"):
+        assert f"make {target} " in printed
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (lambda folder: (folder / "requirements.lock").unlink(), "requirements.lock: expected the lock file, got none"),
+        (lambda folder: None, "make: expected Python 3.11, 3.12 or 3.13, got 3.8"),
+    ],
+)
+def test_make_names_what_is_missing(root, tmp_path, prepare, message):
+    import shutil
+
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(root / name, tmp_path / name)
+    prepare(tmp_path)
+    # A stand-in for an old interpreter: it runs the check under another version number.
+    old = tmp_path / "python3.8"
+    check = "import sys; sys.version_info = (3, 8, 0); exec(sys.argv[2])"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{check}" "$@"\n')
+    old.chmod(0o755)
+    done = subprocess.run(["make", "book", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and message in done.stderr
+    assert not (tmp_path / ".venv").exists()

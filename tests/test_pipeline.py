@@ -1,0 +1,119 @@
+"""The pipeline as a reader meets it, on a project of two small chapters."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+
+def build(project, maxmin, *more):
+    return maxmin("build", *more, cwd=project)
+
+
+def test_build_again_edit_and_claims(project, maxmin, add_cell):
+    done = build(project, maxmin)
+    assert done.returncode == 0, done.stderr
+    assert "[01] 01_first: running (cpu, seed 0)" in done.stdout and "[02] done" in done.stdout
+    assert "1 of 1 claims hold" in done.stdout
+    page = project / "_build" / "cpu" / "html" / "index.html"
+    assert f"the book: {page.as_uri()}" in done.stdout and page.exists()
+
+    # Nothing changed: nothing runs.
+    again = build(project, maxmin)
+    assert again.returncode == 0 and "running" not in again.stdout and "rendering" not in again.stdout
+
+    # One chapter changed: that one and the pages.
+    add_cell(project / "notebooks" / "02_second.ipynb", "print('new')")
+    edited = build(project, maxmin)
+    assert "[02]" in edited.stdout and "[01]" not in edited.stdout and "[pages] done" in edited.stdout
+
+    report = json.loads(maxmin("report", "--json", cwd=project).stdout)
+    assert {key: report[0][key] for key in ("id", "statement", "value", "expected", "status")} == {
+        "id": "mini.two",
+        "statement": "s",
+        "value": 2.0,
+        "expected": "2 ± 0.5",
+        "status": "reproduced",
+    }
+
+    # A claim that the run does not earn fails the build, and the next one, too.
+    ledger = project / "book" / "claims.yml"
+    ledger.write_text(ledger.read_text().replace("[2, 0.5]", "[3, 0.5]"))
+    for _ in range(2):
+        broken = build(project, maxmin)
+        assert broken.returncode == 1
+        assert "maxmin: error: claim mini.two: refuted, expected 3 ± 0.5, got 2.0" in broken.stderr
+
+
+def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):
+    add_cell(project / "notebooks" / "02_second.ipynb", "int('seven')")
+    done = build(project, maxmin)
+    assert done.returncode == 1
+    assert "maxmin: error: 02_second.ipynb, cell 4 (int('seven')): ValueError: invalid literal" in done.stderr
+    assert "Traceback" not in done.stderr
+    # The other chapter was finished, and no page tells of a run that failed.
+    assert (project / "_build" / "cpu" / "metrics" / "01.json").exists()
+    assert not (project / "_build" / "cpu" / "html").exists()
+
+
+def test_a_warning_of_the_pages_fails_the_build_every_time(project, maxmin):
+    (project / "book" / "welcome.md").write_text("# Mini\n\n{doc}`/book/nowhere`\n")
+    for _ in range(2):
+        done = build(project, maxmin)
+        assert done.returncode == 1
+        assert "maxmin: error: rendering failed" in done.stderr and "nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_build_resumes(project, maxmin, kill, add_cell):
+    marker = project / "started"
+    add_cell(project / "notebooks" / "02_second.ipynb", f"import pathlib, time\npathlib.Path({str(marker)!r}).touch()")
+    slow = "import os, time\nif not os.path.exists('hurry'):\n    time.sleep(60)"
+    add_cell(project / "notebooks" / "02_second.ipynb", slow.replace("'hurry'", repr(str(project / "hurry"))))
+    command = [sys.executable, "-m", "maxmin_core.cli", "build", "--cores", "1"]
+    process = subprocess.Popen(
+        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    for _ in range(600):
+        if marker.exists():
+            break
+        time.sleep(0.1)
+    assert marker.exists()
+    os.killpg(process.pid, kill)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not (project / "_build" / "cpu" / "metrics" / "02.json").exists()
+
+    (project / "hurry").touch()
+    done = build(project, maxmin)
+    assert done.returncode == 0, done.stderr
+    assert "[02] done" in done.stdout
+
+
+def test_two_builds_at_a_time_are_refused(project, maxmin):
+    import fcntl
+
+    folder = project / "_build" / "cpu"
+    folder.mkdir(parents=True)
+    with open(folder / ".lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = build(project, maxmin)
+    assert done.returncode == 1 and "another build is running there" in done.stderr
+
+
+def test_a_missing_lock_is_named(project, maxmin):
+    (project / "requirements.lock").unlink()
+    done = build(project, maxmin)
+    assert done.returncode == 1 and "requirements.lock: expected the lock file" in done.stderr
+
+
+def test_slurm_dry_run(root):
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--dry-run", "--forceall", "--nolock"]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert "chapter_01" in output and "slurm_partition=compute" in output and "mem_mb=3000" in output
