@@ -7,6 +7,7 @@
 # A chapter depends on its notebook, its parameters, the modules that it imports and the lock; what did not change is
 # not run again.
 import os
+import sys
 from pathlib import Path
 
 import maxmin_core
@@ -19,8 +20,10 @@ if PROFILE not in PROFILES:
 OUT = f"_build/{PROFILE}"
 CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
-# The interpreter that runs the pipeline also runs its steps.
-MAXMIN = "OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 {} -c 'from maxmin_core.cli import main; raise SystemExit(main())'".format(sys.executable)
+# Its steps run in the interpreter that runs the pipeline. The path stays out of the commands: a change of its spelling would
+# run every chapter anew.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+MAXMIN = "OMP_NUM_THREADS=1 PYTHONUNBUFFERED=1 python -m maxmin_core.cli"
 
 
 def relative(path):

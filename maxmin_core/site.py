@@ -64,13 +64,12 @@ def render(root, folder):
     log = folder / "logs" / "pages.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
-    options = ["--path-output", str(work), "-W", "-n", "--keep-going"]
+    # --all: Sphinx alone would neither repeat the warnings of a page that it has read nor copy a changed style sheet.
+    options = ["--path-output", str(work), "--all", "-W", "-n", "--keep-going"]
     done = subprocess.run([*jupyter_book, *options], capture_output=True, text=True, check=False)
     output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
     log.write_text(output, encoding="utf-8")
     if done.returncode:
-        # Sphinx repeats no warning for a page that it has read: start afresh next time, or the error would vanish.
-        shutil.rmtree(work, ignore_errors=True)
         told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
         raise SiteError(
             "rendering failed:\n  " + "\n  ".join(told[:20] or output.splitlines()[-20:]) + f"\n  see {log}"
@@ -137,13 +136,18 @@ def _claims_table(judged):
     for claim in judged.to_dict("records"):
         page, _, anchor = claim["page"].partition("#")
         shown = f"{{ref}}`chapter {int(claim['chapter'])} <{anchor}>`" if anchor else f"{{doc}}`/{page}`"
-        value = "none" if claim["value"] is None else f"{claim['value']:.7g}"
+        value = "none" if claim["value"] is None else _printed(claim["value"])
         if claim["interval"]:
-            value += ", interval {:.4g} to {:.4g}".format(*claim["interval"])
+            value += " ({} to {})".format(*map(_printed, claim["interval"]))
         said = [claim["statement"], *([f"*{claim['diagnosis']}*"] if claim["diagnosis"] else [])]
         said += [f"`{claim['id']}` · {claim['source']} · {shown}"]
-        rows.append(["<br>".join(said), f"**{value}**<br>must be {claim['expected']}", claim["status"]])
+        rows.append(["<br>".join(said), f"**{value}**<br>expected: {claim['expected']}", claim["status"]])
     return _table(["Claim", "This run", "Status"], rows)
+
+
+def _printed(number):
+    """Four significant digits, and three decimals where the whole part alone has four."""
+    return f"{number:.3f}" if abs(number) >= 1000 else f"{number:.4g}"
 
 
 def _run_table(runs):

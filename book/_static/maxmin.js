@@ -17,4 +17,14 @@ document.addEventListener("DOMContentLoaded", () => {
       window.open(link.href.replace("https://your-hub.invalid", hub.href.replace(/\/$/, "")), "_blank", "noopener");
     });
   }
+
+  // Accessible names as they are seen: the theme gives some controls another name than their text, and a list of
+  // references whose children are not list items.
+  for (const summary of document.querySelectorAll("details > summary[aria-label]")) summary.removeAttribute("aria-label");
+  for (const button of document.querySelectorAll(".search-button-field[aria-label]")) button.removeAttribute("aria-label");
+  for (const list of document.querySelectorAll("div.citation-list[role=list]")) list.removeAttribute("role");
+  // What scrolls sideways on a small screen can be reached and moved by the keyboard.
+  for (const box of document.querySelectorAll(".pst-scrollable-table-container, .cell_output .text_html, div.highlight pre")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+  }
 });

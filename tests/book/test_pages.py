@@ -1,0 +1,200 @@
+"""The rendered pages, in a browser that cannot reach the network."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import nbformat
+import pytest
+
+PAGES = [
+    "book/welcome.html",
+    "notebooks/01_one_reward.html",
+    "book/notation.html",
+    "book/rerun.html",
+    "book/data.html",
+    "book/report.html",
+    "book/references.html",
+]
+CHAPTER = "notebooks/01_one_reward.html"
+
+
+class Links(HTMLParser):
+    """Collect the links, images and anchors of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.links, self.images, self.anchors = [], [], set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if "id" in attributes:
+            self.anchors.add(attributes["id"])
+        if tag == "a" and "href" in attributes:
+            self.links.append(attributes["href"])
+        if tag == "img":
+            self.images.append(attributes)
+
+
+@pytest.fixture(scope="module")
+def parsed(site):
+    return {
+        path: Links(path.read_text(encoding="utf-8")) for path in site.rglob("*.html") if "_static" not in path.parts
+    }
+
+
+def test_every_page_of_the_table_of_contents_is_there(site, root):
+    named = re.findall(r"(?:root|file): (\S+)", (root / "_toc.yml").read_text())
+    assert sorted(f"{name}.html" for name in named) == sorted(PAGES)
+    assert all((site / page).exists() for page in PAGES)
+
+
+def test_no_dead_internal_link(parsed, site):
+    dead = []
+    for path, page in parsed.items():
+        for link in page.links:
+            address = urlparse(link)
+            if address.scheme or address.netloc:
+                continue
+            target = (path.parent / unquote(address.path)).resolve() if address.path else path
+            if not target.exists():
+                dead.append((path.name, link))
+            elif address.fragment and target in parsed and unquote(address.fragment) not in parsed[target].anchors:
+                dead.append((path.name, link))
+    assert not dead
+
+
+def test_every_image_has_an_alternative_text_of_its_own(parsed):
+    for path, page in parsed.items():
+        for image in page.images:
+            text = image.get("alt", "").strip()
+            assert text and not text.endswith((".png", ".svg")), (path.name, image)
+
+
+def test_no_page_has_an_error_output(site):
+    for path in site.rglob("*.ipynb"):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for output in cell.get("outputs", []):
+                assert output.output_type != "error" and output.get("name") != "stderr", (path.name, cell.source)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_pages_stand_alone_fit_and_are_accessible(visit, width, theme):
+    visitor = visit(width, theme)
+    axe = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
+    violations = []
+    for name in PAGES:
+        page = visitor.open(name, "http://book.test")
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
+        page.evaluate(axe)
+        found = page.evaluate("async () => (await axe.run()).violations")
+        for violation in found:
+            if violation["impact"] in ("serious", "critical"):
+                nodes = [node["html"][:150] for node in violation["nodes"]]
+                violations.append((name, violation["id"], len(nodes), nodes[:3]))
+    assert not violations
+    assert not visitor.complaints
+    strays = [url for url in visitor.requests if not url.startswith(("http://book.test/", "data:", "blob:"))]
+    assert not strays
+
+
+def test_maths_is_typeset(visit):
+    page = visit().open(CHAPTER)
+    assert page.locator("mjx-container").count() > 50
+    assert page.locator("mjx-merror").count() == 0
+    # The fonts came along: the browser has loaded one of MathJax's.
+    assert page.evaluate("[...document.fonts].some(f => f.family.startsWith('MJX') && f.status === 'loaded')")
+    assert page.evaluate("document.querySelector('.math').innerText.includes('$') || false") is False
+
+
+def test_theorems_are_numbered_and_citations_resolve(visit):
+    page = visit().open(CHAPTER)
+    titles = page.locator("div.proof > p.admonition-title").all_inner_texts()
+    assert any(title.startswith("Theorem 1.1") for title in titles)
+    assert any(title.startswith("Proposition 1.1") for title in titles)
+    assert page.locator("div.proof.theorem").count() >= 1
+    assert page.locator('a[href*="references.html#"]').count() >= 5
+    assert "[?]" not in page.inner_text("article")
+
+
+def test_search_finds_a_word(visit):
+    page = visit().open("search.html?q=Borda")
+    page.wait_for_selector("ul.search li", timeout=10_000)
+    assert "One reward for everybody" in page.inner_text("ul.search")
+
+
+def test_the_slider_moves(visit):
+    page = visit().open(CHAPTER)
+    figure = page.locator("figure.mm-slider")
+    slider, note = figure.locator("input"), figure.locator(".mm-note")
+    greens = figure.locator(".mm-row", has_text="Gruene").locator(".mm-value")
+    before, share = note.inner_text(), float(greens.inner_text())
+    slider.focus()
+    slider.press("End")
+    assert note.inner_text() != before and figure.locator("output").inner_text() == "0.05"
+    assert float(greens.inner_text()) > share
+    slider.press("Home")
+    # beta = 4: by hand, close to one in six.
+    assert figure.locator("output").inner_text() == "4.00"
+    assert abs(float(greens.inner_text()) - 1 / 6) < 0.05
+
+
+def test_a_folded_solution_opens(visit):
+    page = visit().open(CHAPTER)
+    solution = page.locator("div.solution").first
+    body = solution.locator("p").nth(1)
+    assert not body.is_visible()
+    solution.locator(".toggle-button, summary, p.admonition-title").first.click()
+    body.wait_for(state="visible", timeout=5000)
+
+
+def test_launch_buttons_and_download(visit, site):
+    page = visit().open(CHAPTER)
+    links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    for start, part in [
+        ("https://colab.research.google.com/github/", "/blob/main/notebooks/01_one_reward.ipynb"),
+        ("https://mybinder.org/v2/gh/", "notebooks/01_one_reward.ipynb"),
+        ("https://your-hub.invalid/hub/user-redirect/git-pull", "notebooks/01_one_reward.ipynb"),
+    ]:
+        assert [link for link in links if link.startswith(start) and part in unquote(link)], (start, links)
+    (download,) = {link for link in links if link.endswith("_sources/notebooks/01_one_reward.ipynb")}
+    executed = nbformat.read(unquote(urlparse(download).path), as_version=4)
+    assert any(cell.get("outputs") for cell in executed.cells)
+
+
+def test_the_hub_button_asks_for_the_address(visit):
+    visitor = visit()
+    page = visitor.open(CHAPTER)
+    page.on("dialog", lambda dialog: dialog.accept("hub.example.edu"))
+    page.evaluate("window.open = url => { window.opened = url }")
+    page.evaluate("document.querySelector('a[href^=\"https://your-hub.invalid\"]').click()")
+    assert page.evaluate("window.opened").startswith("https://hub.example.edu/hub/user-redirect/git-pull?repo=")
+
+
+def test_the_badge_line(visit):
+    badges = visit().open(CHAPTER).locator(".mm-badge").all_inner_texts()
+    assert [badge.split(" ")[0] for badge in badges] == ["profile", "time", "hardware", "seed", "run"]
+    assert badges[0] == "profile smoke"
+
+
+def test_the_theme_button_turns_the_lights_off(visit):
+    page = visit().open("book/welcome.html")
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.evaluate("localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')")
+    page.locator("button.theme-switch-button:visible").first.click()
+    assert page.evaluate("document.documentElement.dataset.theme") in ("dark", "light")
+    for _ in range(2):
+        if page.evaluate("getComputedStyle(document.body).backgroundColor") != before:
+            break
+        page.locator("button.theme-switch-button:visible").first.click()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
+def test_three_claims_of_chapter_1_are_judged(visit, root):
+    page = visit().open("book/report.html")
+    rows = page.locator("table").first.locator("tbody tr").all_inner_texts()
+    assert len([row for row in rows if "one_reward." in row and "reproduced" in row]) >= 3
