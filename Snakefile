@@ -41,7 +41,8 @@ rule pages:
         ["_config.yml", "_toc.yml", "requirements.lock"],
         [relative(Path(maxmin_core.__file__).parent / name) for name in ("site.py", "claims.py")],
     output:
-        f"{OUT}/html/index.html",
+        # The pages are swapped in whole, outside of Snakemake's sight: it would delete them before it makes new ones.
+        touch(f"{OUT}/.pages"),
     params:
         profile=PROFILE,
     shell:
@@ -57,6 +58,7 @@ for chapter in CHAPTERS.values():
             relative(chapter.path),
             "requirements.lock",
             [relative(path) for path in chapter.dependencies()],
+            relative(Path(maxmin_core.__file__).parent / "chapters.py"),
         output:
             f"{OUT}/notebooks/{chapter.path.name}",
             f"{OUT}/metrics/{chapter.number}.json",

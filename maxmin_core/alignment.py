@@ -32,7 +32,7 @@ def gibbs_policy(reward, log_reference, beta):
     """
     reward = as_float("reward", reward, ("X", "Y"))
     log_reference = as_log_reference(log_reference, reward.shape)
-    return softmax(log_reference + reward / as_positive("beta", beta), axis=-1)
+    return softmax(log_reference + _in_nats(reward, beta), axis=-1)
 
 
 def kl_divergence(policy, log_reference, prompt_weights=None):
@@ -56,7 +56,9 @@ def kl_divergence(policy, log_reference, prompt_weights=None):
     support = policy > 0
     log_ratio = np.log(policy, out=np.zeros_like(policy), where=support)
     log_ratio -= np.where(support, log_reference, 0.0)
-    return float(prompt_weights @ (policy * log_ratio).sum(axis=-1))
+    per_prompt = (policy * log_ratio).sum(axis=-1)
+    # A prompt of weight zero never comes up: its divergence does not count, infinite or not.
+    return float(prompt_weights[prompt_weights > 0] @ per_prompt[prompt_weights > 0])
 
 
 def group_values(policy, rewards, log_reference, beta, prompt_weights=None):
@@ -108,9 +110,23 @@ def best_values(rewards, log_reference, beta, prompt_weights=None):
     """
     rewards = as_float("rewards", rewards, ("U", "X", "Y"))
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
-    beta = as_positive("beta", beta)
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
-    return beta * logsumexp(log_reference + rewards / beta, axis=-1) @ prompt_weights
+    reference = np.exp(log_reference)
+    middle = (reference * rewards).sum(axis=-1)
+    tilt = _in_nats(rewards - middle[..., None], beta)
+    # log E exp(tilt), by log1p where the tilt is small: with a large beta the plain form would cancel to nothing.
+    small = np.log1p((reference * np.expm1(np.minimum(tilt, 1.0))).sum(axis=-1))
+    log_mean = np.where(np.abs(tilt).max(axis=-1) < 0.5, small, logsumexp(log_reference + tilt, axis=-1))
+    return (middle + beta * log_mean) @ prompt_weights
+
+
+def _in_nats(reward, beta):
+    """Return reward / beta, refusing a quotient that overflows."""
+    with np.errstate(over="ignore"):
+        nats = reward / as_positive("beta", beta)
+    if not np.isfinite(nats).all():
+        raise ValueError(f"beta: expected a number that reward / beta does not overflow with, got {beta}")
+    return nats
 
 
 def _as_policy(policy):

@@ -40,4 +40,4 @@ def read_json(path):
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: expected JSON, got a damaged file ({error}); delete it and run again") from error
+        raise ValueError(f"{path}: expected JSON, got a damaged file ({error})") from error

@@ -2,11 +2,13 @@
 
 import ast
 import datetime
+import itertools
 import json
 import logging
 import os
 import platform
 import re
+import shutil
 import tempfile
 import time
 from dataclasses import dataclass
@@ -45,19 +47,29 @@ class Chapter:
     @property
     def title(self):
         """The notebook's first heading."""
-        return re.match(r"#\s+(.+)", _source(_cells(self.path)[0])).group(1).strip()
+        heading = re.match(r"#\s+(.+)", _source(_cells(self.path)[0]))
+        if not heading:
+            raise ValueError(f"{self.path}: expected a first cell with the title, '# ...'")
+        return heading.group(1).strip()
 
     @property
     def question(self):
         """The question that the chapter answers, from the notebook's metadata."""
-        return read_json(self.path)["metadata"]["maxmin"]["question"]
+        question = read_json(self.path)["metadata"].get("maxmin", {}).get("question")
+        if not question:
+            raise ValueError(f'{self.path}: expected {{"maxmin": {{"question": ...}}}} in the notebook\'s metadata')
+        return question
 
     def dependencies(self):
         """Return the files of `maxmin_core` that the notebook imports, followed through their own imports, sorted."""
         package = Path(__file__).parent
         code = (_source(cell) for cell in _cells(self.path) if cell["cell_type"] == "code")
-        plain = "\n".join(re.sub(r"(?m)^\s*[%!].*$", "pass", source) for source in code)
-        found, pending = set(), [(ast.parse(plain), None)]
+        plain = "\n".join(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source) for source in code)
+        try:
+            found, pending = set(), [(ast.parse(plain), None)]
+        except SyntaxError:
+            # A cell that is no plain Python: depend on everything, and let the run name the cell if it is broken.
+            return sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
         while pending:
             tree, module = pending.pop()
             for file in _imported_files(tree, package, module):
@@ -80,7 +92,11 @@ def find_root(start=None):
 
 def all_chapters(root):
     """Return every chapter in `notebooks/`, NN_name.ipynb, in order."""
-    return [Chapter(path.name[:2], path) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+    chapters = [Chapter(path.name[:2], path) for path in sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))]
+    for one, two in itertools.pairwise(chapters):
+        if one.number == two.number:
+            raise ValueError(f"notebooks: expected one of each number, got {one.path.name} and {two.path.name}")
+    return chapters
 
 
 def find_chapter(root, number):
@@ -107,7 +123,7 @@ def run(chapter, profile, folder, seed=0):
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {profile!r}")
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    claims = folder / "metrics" / f".{chapter.number}.claims.json"
+    claims = folder / "metrics" / f".{chapter.number}.{os.getpid()}.claims.json"
     claims.parent.mkdir(parents=True, exist_ok=True)
     claims.unlink(missing_ok=True)
     os.environ[METRICS_VARIABLE] = str(claims.resolve())
@@ -179,6 +195,8 @@ def execute(source, target, *, parameters, log, failed, timeout=3600):
             raise ChapterError(_failure(source, target, failed, f"the cell ran longer than {timeout} s")) from error
         except RuntimeError as error:
             raise ChapterError(_failure(source, target, failed, str(error))) from error
+        else:
+            _refuse_skipped_cells(source, target, failed)
         finally:
             logger.removeHandler(handler)
             handler.close()
@@ -199,6 +217,13 @@ def hardware():
     return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB"
 
 
+def _refuse_skipped_cells(source, target, failed):
+    """Raise ChapterError when the run ended before the last cell, as sys.exit() makes it."""
+    code = [cell for cell in _cells(target) if cell["cell_type"] == "code" and _source(cell).strip()]
+    if any(cell["execution_count"] is None for cell in code):
+        raise ChapterError(_failure(source, target, failed, "the run ended before the last cell"))
+
+
 def _failure(source, target, failed, message):
     """Keep the failed notebook and return one line: notebook, cell, error, where the copy is."""
     cells = read_json(target)["cells"] if target.exists() else []
@@ -209,7 +234,8 @@ def _failure(source, target, failed, message):
     ]
     at = status.index("failed") if "failed" in status else max(started, default=None)
     if target.exists():
-        target.replace(failed)
+        # The copy may be on another file system than the run.
+        shutil.move(target, failed)
     place = "before the first cell"
     if at is not None:
         ids = [cell["id"] for cell in _cells(source)]
@@ -248,11 +274,7 @@ def _imported_files(tree, package, module):
                 home = module.parent.relative_to(package.parent).parts
                 base = ".".join([*home[: len(home) - node.level + 1], *filter(None, [base])])
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] != package.name:
-                continue
-            stem = package.parent.joinpath(*parts)
-            for file in (stem.with_suffix(".py"), stem / "__init__.py"):
-                if file.is_file():
-                    yield file
+        for parts in (name.split(".") for name in names if name.split(".")[0] == package.name):
+            stems = [package.parent.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
+            candidates = (file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py"))
+            yield from (file for file in candidates if file.is_file())

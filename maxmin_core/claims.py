@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from .artefacts import write_json
 
 __all__ = ["METRICS_VARIABLE", "PROFILES", "Claim", "failed", "judge", "load_ledger", "record"]
@@ -55,6 +57,9 @@ class Claim:
     diagnosis: str = ""
 
     def __post_init__(self):
+        for name in ("id", "chapter", "statement", "source", "page"):
+            if not isinstance(getattr(self, name), str):
+                raise ValueError(f"claim {self.id}: {name}: expected a text, got {getattr(self, name)!r}")
         self._check_condition("expect", self.expect)
         if self.direction is not None:
             self._check_condition("direction", self.direction)
@@ -118,6 +123,8 @@ def record(claim_id, value, interval=None):
         raise ValueError(f"claim_id: expected the id of a claim in the ledger, got {claim_id!r}")
     entry = {"value": _finite("value", value), "interval": None}
     if interval is not None:
+        if np.size(interval) != 2:
+            raise ValueError(f"interval: expected (low, high), got {interval!r}")
         low, high = (_finite("interval", bound) for bound in interval)
         if low > high:
             raise ValueError(f"interval: expected low <= high, got ({low}, {high})")
@@ -135,8 +142,14 @@ def load_ledger(path):
     """
     import yaml
 
+    try:
+        entries = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or []
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: expected YAML, got a damaged file: {error}") from error
     claims, seen = [], set()
-    for entry in yaml.safe_load(Path(path).read_text(encoding="utf-8")) or []:
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise ValueError(f"{path}: expected a list of claims with their fields, got {entry!r}")
         try:
             claim = Claim(**entry)
         except TypeError as error:

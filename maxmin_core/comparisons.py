@@ -34,6 +34,8 @@ class Comparisons:
     def __post_init__(self):
         features = as_float("features", self.features, ("n_items", "d")).copy()
         n_items = len(features)
+        if features.shape[1] == 0:
+            raise ValueError(f"features: expected at least one feature, got shape {features.shape}")
         winner = as_index("winner", self.winner, n_items)
         if len(winner) == 0:
             raise ValueError("winner: expected at least one comparison, got none")
@@ -102,19 +104,27 @@ class Comparisons:
         if unknown.any():
             row = int(unknown.argmax())
             raise ValueError(f"df: expected choice 'first' or 'second', got {df['choice'].iloc[row]!r} in row {row}")
-        named = np.unique(np.concatenate([df["first"].to_numpy(dtype=object), df["second"].to_numpy(dtype=object)]))
-        items = named if features is None else features.index.to_numpy(dtype=object)
+        named = _in_order("first, second", [*df["first"], *df["second"]])
+        items = named if features is None else list(features.index)
         absent = sorted(set(named) - set(items))
         if absent:
             raise ValueError(f"features: expected a row for every item, got none for {absent[0]!r}")
         position = {item: i for i, item in enumerate(items)}
         first, second = (df[name].map(position).to_numpy(dtype=np.int64) for name in ("first", "second"))
         chose_first = (df["choice"] == "first").to_numpy()
-        annotator = np.unique(df["respondent"].to_numpy(), return_inverse=True)[1]
+        number = {respondent: i for i, respondent in enumerate(_in_order("respondent", df["respondent"]))}
         return cls(
             features=np.eye(len(items)) if features is None else features.to_numpy(),
             winner=np.where(chose_first, first, second),
             loser=np.where(chose_first, second, first),
-            annotator=annotator,
+            annotator=df["respondent"].map(number).to_numpy(dtype=np.int64),
             items=tuple(items),
         )
+
+
+def _in_order(columns, names):
+    """Return the different names in sorted order; ValueError where they cannot be ordered."""
+    try:
+        return sorted(set(names))
+    except TypeError as error:
+        raise ValueError(f"df: expected names of one type in column {columns}, got a mixture ({error})") from error

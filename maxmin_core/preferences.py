@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import expit, log_expit
 
 from .comparisons import Comparisons
-from .logistic import fit_logistic, row_space
+from .logistic import fit_logistic, rank
 from .validation import as_distribution, as_float, as_index
 
 __all__ = [
@@ -118,7 +118,7 @@ def fit_bradley_terry(comparisons, *, sample_weight=None, l2=0.0):
         )
     difference, wins, losses = _by_pair(comparisons, weight)
     centred = comparisons.features - comparisons.features.mean(axis=0)
-    if row_space(difference).shape[1] < row_space(centred).shape[1]:
+    if rank(difference) < rank(centred):
         warnings.warn(
             "comparisons: the compared pairs do not connect all items; rewards across unconnected parts are not "
             "comparable, the minimum-norm solution is returned",
@@ -151,6 +151,8 @@ def population_mle(population, difference, pair_weights):
     pair_weights = as_distribution("pair_weights", pair_weights, len(difference))
     # 1 - p_bar is computed as p_bar of the reversed pairs: it keeps its digits where p_bar rounds to one.
     wins, losses = population.pooled(difference), population.pooled(-difference)
+    if min(wins.min(initial=1.0), losses.min(initial=1.0)) < 1e-250:
+        raise ValueError("population: expected margins below about 570 logits, got a preference that nearly underflows")
     return fit_logistic(difference, pair_weights * wins, pair_weights * losses)
 
 
@@ -219,8 +221,8 @@ def simulate_comparisons(population, features, n_annotators, n_per_annotator, se
     features = as_float("features", features, ("n_items", population.parameters.shape[1]))
     if len(features) < 2:
         raise ValueError(f"features: expected at least two items, got {len(features)}")
-    if n_annotators < 1:
-        raise ValueError(f"n_annotators: expected at least 1, got {n_annotators}")
+    if not isinstance(n_annotators, int | np.integer) or n_annotators < 1:
+        raise ValueError(f"n_annotators: expected an integer of at least 1, got {n_annotators!r}")
     counts = np.asarray(n_per_annotator)
     counts = as_index(
         "n_per_annotator", np.full(n_annotators, counts) if counts.ndim == 0 else counts, None, n_annotators

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .artefacts import read_json, write_whole
 from .chapters import Chapter, all_chapters, read_metrics
-from .claims import judge, load_ledger
+from .claims import failed, judge, load_ledger
 
 __all__ = ["SiteError", "judge_runs", "render", "stage"]
 
@@ -18,8 +18,13 @@ class SiteError(Exception):
 
 
 def judge_runs(root, folder):
-    """Return the judged claims of the runs in `folder`, one row a claim."""
-    return judge(load_ledger(root / "book" / "claims.yml"), read_metrics(folder))
+    """Return the judged claims of the runs in `folder`, one row a claim; ValueError on a claim without a chapter."""
+    ledger, known = load_ledger(root / "book" / "claims.yml"), [chapter.number for chapter in all_chapters(root)]
+    for claim in ledger:
+        if claim.chapter not in known:
+            raise ValueError(f"claim {claim.id}: chapter: expected one of {', '.join(known)}, got {claim.chapter!r}")
+    # What a chapter that is gone has left behind does not count.
+    return judge(ledger, [run for run in read_metrics(folder) if run["chapter"] in known])
 
 
 def stage(root, folder):
@@ -53,13 +58,19 @@ def stage(root, folder):
 
 
 def render(root, folder):
-    """Stage and render the book, every warning an error; return the path of its first page.
+    """Judge the claims, then stage and render the book, every warning an error; return the path of its first page.
 
     Raises
     ------
     SiteError
-        With Jupyter Book's own words. Pages that were there before stay as they were.
+        With the claims that do not hold, or Jupyter Book's own words. Pages that were there before stay as they were.
     """
+    broken = [
+        f"{claim['id']}: {claim['status']}, expected {claim['expected']}, got {claim['value']}"
+        for claim in failed(judge_runs(root, folder)).to_dict("records")
+    ]
+    if broken:
+        raise SiteError("claims that do not hold:\n" + "\n".join(broken))
     source, work = stage(root, folder), folder / "render"
     log = folder / "logs" / "pages.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -71,9 +82,7 @@ def render(root, folder):
     log.write_text(output, encoding="utf-8")
     if done.returncode:
         told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
-        raise SiteError(
-            "rendering failed:\n  " + "\n  ".join(told[:20] or output.splitlines()[-20:]) + f"\n  see {log}"
-        )
+        raise SiteError("rendering failed:\n" + "\n".join([*(told or output.splitlines())[-20:], f"see {log}"]))
     html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)

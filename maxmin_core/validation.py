@@ -17,9 +17,12 @@ def as_float(name, value, shape, *, finite=True):
     false) NaN and infinity.
     """
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected real numbers of shape {_expected(shape)}, got {value!r:.80}") from error
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected shape {_expected(shape)}, got rows of different lengths") from error
+    if array.dtype.kind not in "biuf" and array.size:
+        raise ValueError(f"{name}: expected real numbers of shape {_expected(shape)}, got {value!r:.80}")
+    array = array.astype(np.float64)
     fixed = all(not isinstance(want, int) or want == have for want, have in zip(shape, array.shape, strict=False))
     if array.ndim != len(shape) or not fixed:
         raise ValueError(f"{name}: expected shape {_expected(shape)}, got {array.shape}")
@@ -55,6 +58,8 @@ def as_positive(name, value):
 
 def as_distribution(name, value, length):
     """Return `value` as non-negative weights of shape (length,) that sum to one; None means equal weights."""
+    if length == 0:
+        raise ValueError(f"{name}: expected weights of at least one thing, got nothing to weigh")
     if value is None:
         return np.full(length, 1.0 / length)
     weights = as_float(name, value, (length,))

@@ -7,6 +7,7 @@ from scipy.special import log_softmax, rel_entr, softmax
 
 from maxmin_core.alignment import best_values, gibbs_policy, group_values, kl_divergence
 
+REFERENCE = np.log([[0.5, 0.5]])
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 5)
 betas = st.floats(0.05, 20)
@@ -78,14 +79,23 @@ def test_masked_responses():
     assert group_values([[0.5, 0.5]], reward[None], log_reference, 1.0) == [-np.inf]
 
 
+def test_a_prompt_of_weight_zero_does_not_count():
+    log_reference = np.array([[0.0, -np.inf], np.log([0.5, 0.5])])
+    policy = np.array([[0.5, 0.5], [0.5, 0.5]])
+    assert kl_divergence(policy, log_reference, [0.0, 1.0]) == 0
+
+
+@pytest.mark.parametrize("beta", [1e6, 1e9, 1e17])
+def test_a_large_beta_keeps_its_digits(beta):
+    # A(r) = E_ref[r] + Var_ref(r) / (2 beta) + ...: by hand 1.5 + .125 / beta.
+    np.testing.assert_allclose(best_values([[[1.0, 2.0]]], REFERENCE, beta), 1.5 + 0.125 / beta, rtol=1e-12)
+
+
 def test_large_rewards_stay_finite():
     log_reference = np.log([[0.5, 0.5]])
     reward = np.array([[1e3, -1e3]])
     np.testing.assert_allclose(gibbs_policy(reward, log_reference, 0.01), [[1.0, 0.0]])
     np.testing.assert_allclose(best_values(reward[None], log_reference, 0.01), [1e3 + 0.01 * np.log(0.5)])
-
-
-REFERENCE = np.log([[0.5, 0.5]])
 
 
 @pytest.mark.parametrize(
@@ -105,6 +115,13 @@ REFERENCE = np.log([[0.5, 0.5]])
         (lambda: group_values([[0.5, 0.5]], [[[1.0, 2.0]]], REFERENCE, 1.0, [0.5, 0.5]), "prompt_weights"),
         (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, [0.9]), "prompt_weights"),
         (lambda: best_values([[[1.0, 2.0]]], REFERENCE, -1.0), "beta"),
+        (lambda: best_values(np.empty((1, 0, 2)), np.empty((0, 2)), 1.0), "prompt_weights"),
+        (lambda: gibbs_policy([[1e200, 2.0]], REFERENCE, 1e-200), "beta"),
+        (lambda: gibbs_policy([[1.0, 2.0]], np.log([[0.5, 0.5 + 1e-6]]), 1.0), "log_reference"),
+        (lambda: group_values([[0.5, 0.5 + 1e-6]], [[[1.0, 2.0]]], REFERENCE, 1.0), "policy"),
+        (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, [1 + 1e-6]), "prompt_weights"),
+        (lambda: gibbs_policy([[1j, 2.0]], REFERENCE, 1.0), "reward"),
+        (lambda: gibbs_policy([["1", "2"]], REFERENCE, 1.0), "reward"),
     ],
 )
 def test_bad_arguments_are_named(call, name):

@@ -32,6 +32,16 @@ def test_a_full_disk_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with write_whole(path) as partial:
+        partial.write_text("half")
+        assert path.read_text() == "old"
+        partial.write_text("new")
+    assert path.read_text() == "new"
+
+
 def test_other_errors_pass_unchanged(tmp_path):
     with pytest.raises(PermissionError), write_whole(tmp_path / "a"):
         raise PermissionError(errno.EACCES, "no")

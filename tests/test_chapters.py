@@ -66,6 +66,47 @@ def test_a_full_disk_is_named(project, monkeypatch):
     assert not list(folder.rglob("*.ipynb")) and not list(folder.rglob("*.json"))
 
 
+def test_cells_that_were_skipped_are_noticed(project, add_cell):
+    chapter = find_chapter(project, "01")
+    add_cell(chapter.path, "import sys\nsys.exit(0)")
+    add_cell(chapter.path, "print('never')")
+    with pytest.raises(ChapterError, match="SystemExit|before the last cell"):
+        run(chapter, "smoke", project / "out")
+
+
+def test_records_of_an_earlier_run_do_not_survive(project):
+    chapter, folder = find_chapter(project, "01"), project / "out"
+    run(chapter, "smoke", folder)
+    notebook = nbformat.read(chapter.path, as_version=4)
+    notebook.cells[-1].source = "pass"
+    nbformat.write(notebook, chapter.path)
+    assert run(chapter, "smoke", folder)["claims"] == {}
+
+
+def test_a_cell_that_is_no_python_depends_on_everything(project, add_cell):
+    chapter = find_chapter(project, "01")
+    add_cell(chapter.path, "if True:\n    %time 1 + 1\n!ls")
+    assert "preferences.py" not in {path.name for path in chapter.dependencies()}
+    add_cell(chapter.path, "x = (1 +")
+    assert "preferences.py" in {path.name for path in chapter.dependencies()}
+
+
+def test_bad_notebooks_are_named(project):
+    import shutil
+
+    path = project / "notebooks" / "01_first.ipynb"
+    text = path.read_text()
+    path.write_text(text.replace("# 01_first", "no title"))
+    with pytest.raises(ValueError, match="expected a first cell with the title"):
+        Chapter("01", path).title  # noqa: B018
+    path.write_text(text.replace("question", "answer"))
+    with pytest.raises(ValueError, match="in the notebook's metadata"):
+        Chapter("01", path).question  # noqa: B018
+    shutil.copy(path, project / "notebooks" / "01_again.ipynb")
+    with pytest.raises(ValueError, match=r"one of each number, got 01_again.ipynb and 01_first.ipynb"):
+        all_chapters(project)
+
+
 def test_an_unknown_profile(project):
     with pytest.raises(ValueError, match="profile: expected one of smoke, cpu, gpu, gpu-large, got 'tpu'"):
         run(Chapter("01", project / "notebooks" / "01_first.ipynb"), "tpu", project / "out")

@@ -141,7 +141,7 @@ def test_chapters_do_not_redefine_the_core(root):
         assert not defined & public, path
 
 
-def test_nothing_unsafe_and_no_workplace(root):
+def test_nothing_unsafe(root):
     unsafe = re.compile(r"\bpickle\b|trust_remote_code\s*=\s*True|allow_pickle\s*=\s*True|yaml\.load\(")
     for path in [*tracked(root, "maxmin_core/*.py"), *tracked(root, "notebooks/*.ipynb")]:
         assert not unsafe.search(path.read_text()), path

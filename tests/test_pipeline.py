@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import pytest
 
 
@@ -18,7 +19,7 @@ def test_build_again_edit_and_claims(project, maxmin, add_cell):
     done = build(project, maxmin)
     assert done.returncode == 0, done.stderr
     assert "[01] 01_first: running (cpu, seed 0)" in done.stdout and "[02] done" in done.stdout
-    assert "1 of 1 claims hold" in done.stdout
+    assert "1 of 1 claims were due, and hold" in done.stdout
     page = project / "_build" / "cpu" / "html" / "index.html"
     assert f"the book: {page.as_uri()}" in done.stdout and page.exists()
 
@@ -40,13 +41,16 @@ def test_build_again_edit_and_claims(project, maxmin, add_cell):
         "status": "reproduced",
     }
 
-    # A claim that the run does not earn fails the build, and the next one, too.
-    ledger = project / "book" / "claims.yml"
+    # A claim that the run does not earn fails the build, and the next one, too; the pages stay those that held.
+    ledger, before = project / "book" / "claims.yml", page.read_bytes()
     ledger.write_text(ledger.read_text().replace("[2, 0.5]", "[3, 0.5]"))
     for _ in range(2):
         broken = build(project, maxmin)
         assert broken.returncode == 1
-        assert "maxmin: error: claim mini.two: refuted, expected 3 ± 0.5, got 2.0" in broken.stderr
+        assert "claims that do not hold:\n  mini.two: refuted, expected 3 ± 0.5, got 2.0" in broken.stderr
+        assert page.read_bytes() == before
+    ledger.write_text(ledger.read_text().replace("[3, 0.5]", "[2, 0.5]").replace('"01"', '"07"'))
+    assert "claim mini.two: chapter: expected one of 01, 02, got '07'" in build(project, maxmin).stderr
 
 
 def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):
@@ -55,6 +59,12 @@ def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):
     assert done.returncode == 1
     assert "maxmin: error: 02_second.ipynb, cell 4 (int('seven')): ValueError: invalid literal" in done.stderr
     assert "Traceback" not in done.stderr
+    # Errors of several lines come whole, and so does one that no Python can read.
+    for body, told in [("assert 0, 'one\\ntwo'", "AssertionError: one\n  two"), ("x = (1 +", "SyntaxError")]:
+        notebook = nbformat.read(project / "notebooks" / "02_second.ipynb", as_version=4)
+        notebook.cells[-1].source = body
+        nbformat.write(notebook, project / "notebooks" / "02_second.ipynb")
+        assert told in build(project, maxmin).stderr
     # The other chapter was finished, and no page tells of a run that failed.
     assert (project / "_build" / "cpu" / "metrics" / "01.json").exists()
     assert not (project / "_build" / "cpu" / "html").exists()
@@ -76,7 +86,13 @@ def test_a_killed_build_resumes(project, maxmin, kill, add_cell):
     add_cell(project / "notebooks" / "02_second.ipynb", slow.replace("'hurry'", repr(str(project / "hurry"))))
     command = [sys.executable, "-m", "maxmin_core.cli", "build", "--cores", "1"]
     process = subprocess.Popen(
-        command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # Where the tests run in the background, their children would ignore the interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     for _ in range(600):
         if marker.exists():
@@ -87,11 +103,13 @@ def test_a_killed_build_resumes(project, maxmin, kill, add_cell):
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert not (project / "_build" / "cpu" / "metrics" / "02.json").exists()
+    finished = (project / "_build" / "cpu" / "metrics" / "01.json").exists()
 
     (project / "hurry").touch()
     done = build(project, maxmin)
     assert done.returncode == 0, done.stderr
     assert "[02] done" in done.stdout
+    assert ("[01]" in done.stdout) != finished
 
 
 def test_two_builds_at_a_time_are_refused(project, maxmin):

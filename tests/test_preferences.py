@@ -266,7 +266,10 @@ class TestDiversity:
         np.testing.assert_allclose(diversity(p, q, rho), np.abs(joint[0] - joint[1]).sum() / 2, atol=1e-12)
         assert diversity(p, p) == 0
 
-    @pytest.mark.parametrize(("p", "q", "name"), [([0.1], [0.2, 0.3], "q"), ([1.5], [0.2], "p"), ([[0.1]], [0.1], "p")])
+    @pytest.mark.parametrize(
+        ("p", "q", "name"),
+        [([0.1], [0.2, 0.3], "q"), ([1.5], [0.2], "p"), ([[0.1]], [0.1], "p"), ([], [], "pair_weights")],
+    )
     def test_bad_arguments_are_named(self, p, q, name):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             diversity(p, q)
