@@ -1,0 +1,248 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import log_softmax, softmax
+
+from maxmin_core.alignment import best_values, gibbs_policy, group_values
+from maxmin_core.mismatch import Instances, bounds, mismatches, pooled_mle, probability_difference
+from maxmin_core.preferences import Population, population_mle
+from maxmin_core.theory import alignment_gap, falsify, gap_bounds, mismatch_bound, mismatch_reason, reward_mismatch
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def sampler(n_groups, n, d):
+    """Decode coordinates into instances: uneven shares, separations over three decades, random pairs."""
+    sizes = [n_groups, n_groups * d, n * d, n, 1]
+
+    def decode(x):
+        shares, phi, difference, rho, scale = np.split(x, np.cumsum(sizes)[:-1], axis=1)
+        phi = 10 ** (1.5 * np.tanh(scale))[:, :, None] * phi.reshape(-1, n_groups, d)
+        return Instances(softmax(2.3 * shares, 1), phi, difference.reshape(-1, n, d), softmax(rho, 1))
+
+    return decode, sum(sizes)
+
+
+def relative_slack(kind, strengthen=1.0):
+    norm = "H" if kind.endswith("H") else "euclidean"
+
+    def slack(instances):
+        truth = mismatches(instances, norm)
+        return 1 - strengthen * bounds(instances, kind) / np.where(truth > 0, truth, np.nan)
+
+    return slack
+
+
+SEARCHES = [
+    ("mle", 2, 3, 2),
+    ("mle", 5, 4, 2),
+    ("mle_H", 2, 3, 2),
+    ("mle_H", 5, 4, 2),
+    ("realizable", 2, 1, 1),
+    ("realizable", 4, 1, 1),
+    ("two_groups", 2, 3, 2),
+    ("two_groups_H", 2, 3, 2),
+]
+
+
+class TestMismatch:
+    @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
+    def test_bound_withstands_the_search_and_is_tight(self, kind, n_groups, n, d):
+        decode, dimension = sampler(n_groups, n, d)
+        found = falsify(relative_slack(kind), decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
+        assert found.n_violations == 0
+        assert found.slack < 0.01
+
+    @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
+    def test_a_bound_ten_per_cent_stronger_is_refuted(self, kind, n_groups, n, d):
+        decode, dimension = sampler(n_groups, n, d)
+        slack = relative_slack(kind, strengthen=1.1)
+        found = falsify(slack, decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
+        assert found.slack < -0.05 and found.n_violations > 0
+        np.testing.assert_allclose(slack(decode(found.coordinates[None])), found.slack)
+
+    def test_the_search_finds_the_three_group_counterexample(self):
+        # The form often quoted, (4/R) sum_k eta(k) Diversity(k, u), on one comparison and three groups.
+        def quoted(instances):
+            apart = probability_difference(instances.logits, instances.logits[:, :1])
+            diversities = np.einsum("bu,bn,bun->b", instances.weights, instances.pair_weights, np.abs(apart))
+            bound = 4 * diversities / np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
+            return mismatches(instances) - bound
+
+        decode, dimension = sampler(3, 1, 1)
+        found = falsify(quoted, decode, dimension, n_random=500, n_adversarial=30, seed=1, n_steps=60)
+        assert found.slack < -0.5
+        # The instance of theory.md: the differences cancel, the mismatch is zero, the quoted bound is not.
+        by_hand = Instances(
+            np.array([[0.2, 0.4, 0.4]]), np.array([[[0.0], [3.0], [-3.0]]]), np.ones((1, 1, 1)), np.ones((1, 1))
+        )
+        np.testing.assert_allclose(quoted(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
+
+    @given(seeds, st.integers(1, 5), st.integers(1, 6), st.integers(1, 3))
+    def test_many_at_once_as_one_by_one(self, seed, n_groups, n, d):
+        decode, dimension = sampler(n_groups, n, d)
+        instances = decode(np.random.default_rng(seed).normal(size=(4, dimension)))
+        for b, phi in enumerate(pooled_mle(instances)):
+            # Margins far apart leave curvatures that double precision cannot hold in one matrix: NaN, or a warning.
+            if np.abs(instances.logits[b]).max() > 20:
+                continue
+            population = Population(instances.weights[b], instances.parameters[b])
+            one = population_mle(population, instances.difference[b], instances.pair_weights[b])
+            np.testing.assert_allclose(instances.difference[b] @ (phi - one), 0, atol=1e-5)
+
+    def test_one_comparison_by_hand(self):
+        # phi* = logit(p_bar); eta = (.5, .5), phi = (0, 2): everything in closed form.
+        population, difference = Population([0.5, 0.5], [[0.0], [2.0]]), np.ones((1, 1))
+        p = 1 / (1 + np.exp(-2.0))
+        bound = 4 * 0.5 * (p - 0.5)
+        for kind in ("mle", "mle_H", "realizable", "two_groups"):
+            np.testing.assert_allclose(mismatch_bound(population, 0, difference, None, kind=kind), bound)
+        np.testing.assert_allclose(
+            mismatch_bound(population, 0, difference, None, kind="two_groups_H"), 16 * 0.5 * (p - 0.5) ** 2 / 2
+        )
+        p_bar = 0.25 + p / 2
+        assert reward_mismatch([np.log(p_bar / (1 - p_bar))], [0.0]) > bound
+
+    def test_reasons(self):
+        ones, two = np.ones((1, 1)), Population([0.5, 0.5], [[1.0], [2.0]])
+        alike, three = Population([0.5, 0.5], [[1.0], [1.0]]), Population([0.2, 0.4, 0.4], [[0.0], [3.0], [-3.0]])
+        assert mismatch_reason(two, 0, ones, None) == ""
+        assert "no diversity" in mismatch_reason(alike, 0, ones, None)
+        assert "degenerate features" in mismatch_reason(two, 0, 0 * ones, None)
+        assert "cancel" in mismatch_reason(three, 0, ones, None, kind="realizable")
+        assert "expected two groups, got 3" in mismatch_reason(three, 0, ones, None, kind="two_groups")
+        for population, difference in [(alike, ones), (two, 0 * ones), (three, ones)]:
+            assert mismatch_bound(population, 0, difference, None) == 0
+        pairs = np.array([[1.0], [2.0]])
+        with pytest.raises(ValueError, match="kind: 'realizable' does not apply: the pooled preference is off Bradley"):
+            mismatch_bound(two, 0, pairs, None, kind="realizable")
+
+    @pytest.mark.parametrize(
+        ("arguments", "name"),
+        [
+            ((0, [[1.0, 2.0]], None, "mle"), "difference"),
+            ((2, [[1.0]], None, "mle"), "u"),
+            ((-1, [[1.0]], None, "mle"), "u"),
+            ((0, [[1.0]], [0.5], "mle"), "pair_weights"),
+            ((0, [[1.0]], None, "best"), "kind"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, arguments, name):
+        u, difference, rho, kind = arguments
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            mismatch_bound(Population([0.5, 0.5], [[1.0], [2.0]]), u, difference, rho, kind=kind)
+
+
+def gap_instance(x, n_prompts=2, n_responses=4, d=2):
+    """Decode one row of coordinates: two parameters, features, a reference and beta, over wide scales."""
+    sizes = [d, d, n_prompts * n_responses * d, n_prompts * n_responses, 1, 1]
+    phi, delta, features, reference, size, beta = np.split(x, np.cumsum(sizes)[:-1])
+    phi_u = phi + 10 ** (1.5 * np.tanh(size) - 0.5) * delta
+    log_reference = log_softmax(reference.reshape(n_prompts, n_responses), axis=-1)
+    return phi, phi_u, features.reshape(n_prompts, n_responses, d), log_reference, float(10 ** np.tanh(beta[0]))
+
+
+GAP_DIMENSION = 2 + 2 + 16 + 8 + 2
+
+
+class TestGap:
+    @given(seeds)
+    def test_identity_and_bounds(self, seed):
+        phi, phi_u, features, log_reference, beta = gap_instance(np.random.default_rng(seed).normal(size=GAP_DIMENSION))
+        policy = gibbs_policy(features @ phi, log_reference, beta)
+        rewards = (features @ phi_u)[None]
+        gap = alignment_gap(policy, rewards[0], log_reference, beta)
+        by_values = best_values(rewards, log_reference, beta) - group_values(policy, rewards, log_reference, beta)
+        np.testing.assert_allclose(gap, by_values[0], rtol=1e-9, atol=1e-10)
+        lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta)
+        assert lower <= gap * (1 + 1e-9) + 1e-13 and gap <= upper * (1 + 1e-9) + 1e-13
+
+    @pytest.mark.parametrize("side", ["lower", "upper"])
+    @pytest.mark.parametrize(("strengthen", "survives"), [(1.0, True), (1.1, False)])
+    def test_the_search(self, side, strengthen, survives):
+        def slack(batch):
+            values = []
+            for phi, phi_u, features, log_reference, beta in batch:
+                policy = gibbs_policy(features @ phi, log_reference, beta)
+                gap = alignment_gap(policy, features @ phi_u, log_reference, beta)
+                lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta)
+                ratio = strengthen * (lower / gap if side == "lower" else gap / upper) if gap > 1e-9 else np.nan
+                values.append(1 - ratio)
+            return np.array(values)
+
+        found = falsify(
+            slack, lambda x: map(gap_instance, x), GAP_DIMENSION, n_random=300, n_adversarial=5, seed=0, n_steps=60
+        )
+        assert (found.n_violations == 0) == survives
+        assert found.slack < 0.01
+
+    def test_any_gauge(self):
+        rng = np.random.default_rng(0)
+        phi, phi_u, features, log_reference, beta = gap_instance(rng.normal(size=GAP_DIMENSION))
+        shifted = features + rng.normal(size=(2, 1, 2))
+        np.testing.assert_allclose(
+            gap_bounds(phi, phi_u, shifted, log_reference, beta), gap_bounds(phi, phi_u, features, log_reference, beta)
+        )
+
+    def test_no_difference_no_gap(self):
+        phi, _, features, log_reference, beta = gap_instance(np.random.default_rng(0).normal(size=GAP_DIMENSION))
+        assert gap_bounds(phi, phi, features, log_reference, beta) == (0.0, 0.0)
+
+    def test_the_gap_is_not_monotone_in_the_share(self):
+        # theory.md, section 3: a larger share of its own, a larger gap.
+        psi = np.array([[-1.0, 2.0], [2.0, -1.0], [-1.0, -2.0]])
+        difference, rho = psi[[0, 0, 1]] - psi[[1, 2, 2]], np.array([4.0, 5.0, 5.0]) / 14
+        log_reference, gaps, misses = np.full((1, 3), -np.log(3)), [], []
+        for share in (0.05, 0.3):
+            phi = population_mle(Population([share, 1 - share], [[1.0, -3.0], [3.0, 1.0]]), difference, rho)
+            policy = gibbs_policy((psi @ phi)[None], log_reference, 1.0)
+            gaps.append(alignment_gap(policy, (psi @ [1.0, -3.0])[None], log_reference, 1.0))
+            misses.append(reward_mismatch(phi, [1.0, -3.0]))
+        np.testing.assert_allclose(gaps, [0.897, 1.305], atol=5e-4)
+        np.testing.assert_allclose(misses, [3.66, 3.11], atol=5e-3)
+
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"beta": 0.0}, "beta"),
+            ({"phi_u": [1.0]}, "phi_u"),
+            ({"prompt_features": np.ones((1, 2))}, "prompt_features"),
+            ({"log_reference": np.log([[0.5, 0.6]])}, "log_reference"),
+            ({"prompt_weights": [0.5]}, "prompt_weights"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, change, name):
+        arguments = {
+            "phi": [1.0, 0.0],
+            "phi_u": [0.0, 1.0],
+            "prompt_features": np.ones((1, 2, 2)),
+            "log_reference": np.log([[0.5, 0.5]]),
+            "beta": 1.0,
+        }
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            gap_bounds(**(arguments | change))
+
+
+class TestFalsify:
+    def test_finds_a_minimum_that_random_points_miss(self):
+        def slack(x):
+            return np.linalg.norm(x - 3.0, axis=1) - 0.1
+
+        found = falsify(slack, lambda x: x, 4, n_random=1000, n_adversarial=20, seed=0)
+        assert found.random > 1 and found.slack < -0.099 and found.n_violations == 20
+        np.testing.assert_allclose(found.coordinates, 3.0, atol=0.01)
+
+    def test_where_the_statement_does_not_apply(self):
+        found = falsify(
+            lambda x: np.where(x[:, 0] > 0, x[:, 0], np.nan), lambda x: x, 1, n_random=1000, n_adversarial=5, seed=0
+        )
+        assert 400 < found.n_undefined < 600 and found.slack >= 0
+        with pytest.raises(ValueError, match="slack: expected a number"):
+            falsify(lambda x: np.full(len(x), np.nan), lambda x: x, 1, n_random=10, n_adversarial=1, seed=0)
+
+    @pytest.mark.parametrize("name", ["dimension", "n_random", "n_adversarial"])
+    def test_bad_counts_are_named(self, name):
+        counts = {"dimension": 1, "n_random": 1, "n_adversarial": 1} | {name: 0}
+        with pytest.raises(ValueError, match=f"^{name}: expected at least 1, got 0"):
+            falsify(lambda x: x[:, 0], lambda x: x, **counts, seed=0)
