@@ -6,12 +6,14 @@ from scipy.special import log_softmax
 from .alignment import gibbs_policy, kl_divergence
 from .falsification import Falsification, falsify
 from .mismatch import KINDS, Instances, bounds, reasons
+from .preferences import bradley_terry
 from .validation import as_distribution, as_float, as_log_reference, as_positive
 
 __all__ = [
     "Falsification",
     "alignment_gap",
     "falsify",
+    "finite_sample_bound",
     "gap_bounds",
     "mismatch_bound",
     "mismatch_reason",
@@ -59,6 +61,32 @@ def mismatch_bound(population, u, difference, pair_weights, *, kind="mle"):
     if why.startswith("does not apply"):
         raise ValueError(f"kind: {kind!r} {why}")
     return float(bounds(instances, kind)[0])
+
+
+def finite_sample_bound(comparisons, phi_u):
+    """Return a lower bound on ||phi^ - phi_u|| for the reward phi^ fitted to this very data set, whatever its size.
+
+    4 ||E^[(1 - p_u) Dpsi]|| / lambda_max(E^[Dpsi Dpsi^T]), the means over the comparisons, Dpsi winner minus loser.
+
+    Parameters
+    ----------
+    comparisons : Comparisons, with a finite maximum of the likelihood
+    phi_u : (d,) float, any group's parameter
+
+    Returns
+    -------
+    float, in logits per unit of feature; 0 where all differences vanish
+
+    Raises
+    ------
+    ValueError
+        On a parameter of the wrong shape. Chapter 2.
+    """
+    difference = comparisons.difference
+    phi_u = as_float("phi_u", phi_u, (difference.shape[1],))
+    pull = np.linalg.norm(bradley_terry(-difference @ phi_u) @ difference) / len(difference)
+    largest = np.linalg.eigvalsh(difference.T @ difference / len(difference))[-1]
+    return float(4 * pull / largest) if largest > 0 else 0.0
 
 
 def mismatch_reason(population, u, difference, pair_weights, *, kind="mle"):

@@ -6,8 +6,22 @@ from scipy.special import log_softmax, softmax
 
 from maxmin_core.alignment import best_values, gibbs_policy, group_values
 from maxmin_core.mismatch import Instances, bounds, mismatches, pooled_mle, probability_difference
-from maxmin_core.preferences import Population, population_mle
-from maxmin_core.theory import alignment_gap, falsify, gap_bounds, mismatch_bound, mismatch_reason, reward_mismatch
+from maxmin_core.preferences import (
+    Comparisons,
+    Population,
+    fit_bradley_terry,
+    population_mle,
+    simulate_comparisons,
+)
+from maxmin_core.theory import (
+    alignment_gap,
+    falsify,
+    finite_sample_bound,
+    gap_bounds,
+    mismatch_bound,
+    mismatch_reason,
+    reward_mismatch,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -103,6 +117,26 @@ class TestMismatch:
         )
         p_bar = 0.25 + p / 2
         assert reward_mismatch([np.log(p_bar / (1 - p_bar))], [0.0]) > bound
+
+    @given(seeds, st.integers(1, 3))
+    def test_finite_samples(self, seed, d):
+        rng = np.random.default_rng(seed)
+        population = Population([0.3, 0.7], rng.normal(size=(2, d)))
+        comparisons, _ = simulate_comparisons(population, rng.normal(size=(6, d)), 30, 10, rng)
+        phi = fit_bradley_terry(comparisons)
+        for phi_u in population.parameters:
+            bound = finite_sample_bound(comparisons, phi_u)
+            assert bound <= reward_mismatch(phi, phi_u) * (1 + 1e-9)
+        # The fitted reward is no distance from itself: the bound must vanish there, and nowhere near.
+        assert finite_sample_bound(comparisons, phi) < 1e-9
+        assert finite_sample_bound(comparisons, phi + 1) > 1e-3
+
+    def test_finite_samples_by_hand(self):
+        # Three wins to one: y - p has mean 3/4 - sigma(phi); with phi = 0 the bound is 4 (3/4 - 1/2) = 1 < log 3.
+        comparisons = Comparisons([[1.0], [0.0]], [0, 0, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0])
+        np.testing.assert_allclose(finite_sample_bound(comparisons, [0.0]), 1.0)
+        with pytest.raises(ValueError, match="^phi_u: expected"):
+            finite_sample_bound(comparisons, [0.0, 1.0])
 
     def test_reasons(self):
         ones, two = np.ones((1, 1)), Population([0.5, 0.5], [[1.0], [2.0]])

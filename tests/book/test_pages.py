@@ -14,6 +14,7 @@ from maxmin_core.claims import load_ledger
 PAGES = [
     "book/welcome.html",
     "notebooks/01_one_reward.html",
+    "notebooks/02_diversity.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
