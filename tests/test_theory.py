@@ -93,6 +93,17 @@ class TestMismatch:
         )
         np.testing.assert_allclose(quoted(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
 
+    def test_the_simple_two_group_form_needs_realizability(self):
+        # The first pair carries the diversity, the second fixes the reward; .1213711148876682 by 40-digit root finding.
+        pairs, rho = np.array([[0.001], [1.0]]), np.array([0.9, 0.1])
+        population = Population([0.9, 0.1], [[3.0], [10003.0]])
+        mismatch = reward_mismatch(population_mle(population, pairs, rho), [3.0])
+        np.testing.assert_allclose(mismatch, 0.1213711148876682, rtol=1e-10)
+        p, q = population.preference(pairs)
+        assert mismatch < 4 * 0.1 * (rho @ np.abs(p - q)) - 0.06
+        for kind in ("mle", "two_groups"):
+            assert 0 < mismatch_bound(population, 0, pairs, rho, kind=kind) < mismatch
+
     @given(seeds, st.integers(1, 5), st.integers(1, 6), st.integers(1, 3))
     def test_many_at_once_as_one_by_one(self, seed, n_groups, n, d):
         decode, dimension = sampler(n_groups, n, d)
