@@ -60,7 +60,7 @@ def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):
     assert "maxmin: error: 02_second.ipynb, cell 4 (int('seven')): ValueError: invalid literal" in done.stderr
     assert "Traceback" not in done.stderr
     # Errors of several lines come whole, and so does one that no Python can read.
-    for body, told in [("assert 0, 'one\\ntwo'", "AssertionError: one\n  two"), ("x = (1 +", "SyntaxError")]:
+    for body, told in [("assert 0, 'one\\ntwo'", "AssertionError: one\n  two"), ("x = = 1", "SyntaxError")]:
         notebook = nbformat.read(project / "notebooks" / "02_second.ipynb", as_version=4)
         notebook.cells[-1].source = body
         nbformat.write(notebook, project / "notebooks" / "02_second.ipynb")
