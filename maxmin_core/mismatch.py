@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, log_expit
+from scipy.special import expit, log_expit, ndtr, softmax
 
-__all__ = ["KINDS", "Instances", "bounds", "mismatches", "pooled_mle", "reasons"]
+__all__ = ["KINDS", "Instances", "bounds", "displacements", "mismatches", "pooled_mle", "reasons", "wide_sampler"]
 
 KINDS = ("mle", "mle_H", "realizable", "two_groups", "two_groups_H")
 
@@ -38,6 +38,25 @@ class Instances:
         return self.difference.swapaxes(-1, -2) @ (self.pair_weights[..., None] * self.difference)
 
 
+def wide_sampler(max_groups, n_pairs, n_features):
+    """Return (decode, dimension): from standard normal coordinates to instances, for `theory.falsify`.
+
+    decode : callable, (B, dimension) float -> Instances of 2 to max_groups groups (those absent have share zero), with
+    shares up to 1000 to 1 and parameters whose scale runs over three decades, .03 to 30. Chapter 2.
+    """
+    sizes = [max_groups, max_groups * n_features, n_pairs * n_features, n_pairs, 1, 1]
+
+    def decode(coordinates):
+        shares, phi, difference, rho, scale, count = np.split(coordinates, np.cumsum(sizes)[:-1], axis=1)
+        present = np.arange(max_groups) < 2 + np.floor((max_groups - 1) * ndtr(count))
+        shares = np.where(present, 10.0 ** (3 * ndtr(shares)), 0.0)
+        phi = 10 ** (1.5 * np.tanh(scale))[:, :, None] * phi.reshape(-1, max_groups, n_features)
+        difference = difference.reshape(-1, n_pairs, n_features)
+        return Instances(shares / shares.sum(axis=1, keepdims=True), phi, difference, softmax(rho, axis=1))
+
+    return decode, sum(sizes)
+
+
 def probability_difference(a, b):
     """Return sigma(a) - sigma(b) with full relative precision, also where both round to one."""
     high, low = np.maximum(a, b), np.minimum(a, b)
@@ -59,21 +78,22 @@ def pooled_mle(instances, max_iter=200):
     kept = values > 1e-12 * values[:, -1:]
     basis = vectors * kept[:, None, :]
     z = difference @ basis
-    at = np.zeros((len(z), z.shape[-1]))
 
     def objective(at):
-        margin = np.einsum("bnd,bd->bn", z, at)
+        margin = (z @ at[..., None])[..., 0]
         return -(wins * log_expit(margin) + losses * log_expit(-margin)).sum(axis=-1)
 
-    value, settled = objective(at), np.zeros(len(z), dtype=bool)
+    phi, settled = np.zeros_like(z[:, 0]), np.zeros(len(z), dtype=bool)
+    going, at = np.arange(len(z)), phi.copy()
+    value = objective(at)
     for _ in range(max_iter):
-        margin = np.einsum("bnd,bd->bn", z, at)
+        margin = (z @ at[..., None])[..., 0]
         up, down = expit(margin), expit(-margin)
-        gradient = np.einsum("bn,bnd->bd", losses * up - wins * down, z)
+        gradient = ((losses * up - wins * down)[:, None] @ z)[:, 0]
         curvature = (wins + losses) * up * down
         hessian = z.swapaxes(-1, -2) @ (curvature[..., None] * z)
         step = _newton_step(hessian, gradient, kept)
-        move = np.abs(np.einsum("bnd,bd->bn", z, step)).max(axis=-1)
+        move = np.abs((z @ step[..., None])[..., 0]).max(axis=-1)
         reach = np.abs(margin).max(axis=-1)
         step *= np.minimum(1.0, 10.0 * (1.0 + reach) / np.maximum(move, 1e-300))[:, None]
         size = np.ones(len(z))
@@ -84,15 +104,26 @@ def pooled_mle(instances, max_iter=200):
                 break
             size[worse] /= 2
         at, value = at + size[:, None] * step, np.minimum(found, value)
-        settled = move <= 1e-9 * (1.0 + reach)
-        if settled.all():
+        done = move <= 1e-9 * (1.0 + reach)
+        phi[going[done]], settled[going[done]] = at[done], True
+        if done.all():
             break
-    phi = np.einsum("bde,be->bd", basis, at)
-    return np.where(settled[:, None], phi, np.nan)
+        # Most settle within ten steps: the few that need a hundred do not make the others wait.
+        going, z, wins, losses, kept, at, value = (a[~done] for a in (going, z, wins, losses, kept, at, value))
+    return np.where(settled[:, None], np.einsum("bde,be->bd", basis, phi), np.nan)
 
 
 def mismatches(instances, norm="euclidean"):
-    """Return ||phi* - phi_0|| of every instance, (B,); with norm 'H', ||a||_H^2 = a^T H a.
+    """Return ||phi* - phi_0|| of every instance, (B,); with norm 'H', ||a||_H^2 = a^T H a."""
+    delta = displacements(instances)
+    if norm == "H":
+        along = np.einsum("bnd,bd->bn", instances.difference, delta)
+        return np.sqrt(np.einsum("bn,bn->b", instances.pair_weights, along**2))
+    return np.linalg.norm(delta, axis=-1)
+
+
+def displacements(instances):
+    """Return phi* - phi_0 of every instance, (B, d), from the single reward to that of group 0; NaN where not settled.
 
     The difference is polished by Newton steps on its own equation, E[(sigma(l_0 + Dpsi delta) - sigma(l_0)) Dpsi] = g,
     so that it keeps its digits where phi* and phi_0 agree in many.
@@ -110,9 +141,7 @@ def mismatches(instances, norm="euclidean"):
         curvature = rho * expit(margin) * expit(-margin)
         step = _newton_step(z.swapaxes(-1, -2) @ (curvature[..., None] * z), gradient, kept)
         delta = delta + np.einsum("bde,be->bd", vectors, step)
-    if norm == "H":
-        return np.sqrt(np.einsum("bn,bn->b", rho, np.einsum("bnd,bd->bn", difference, delta) ** 2))
-    return np.linalg.norm(delta, axis=-1)
+    return delta
 
 
 def bounds(instances, kind):

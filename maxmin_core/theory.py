@@ -1,9 +1,11 @@
-"""The impossibility results as functions: mismatch, its bounds, the alignment gap and its bounds, the falsifier."""
+"""The impossibility results as functions: mismatch, gap, their bounds, the price of sharing, the falsifier."""
 
 import numpy as np
-from scipy.special import log_softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp
 
-from .alignment import gibbs_policy, kl_divergence
+from . import gaps
+from .alignment import Solution, best_values, kl_divergence, max_min
 from .falsification import Falsification, falsify
 from .mismatch import KINDS, Instances, bounds, reasons
 from .preferences import bradley_terry
@@ -11,13 +13,19 @@ from .validation import as_distribution, as_float, as_log_reference, as_positive
 
 __all__ = [
     "Falsification",
+    "Solution",
     "alignment_gap",
+    "chernoff_information",
     "falsify",
     "finite_sample_bound",
     "gap_bounds",
+    "impossibility_bound",
     "mismatch_bound",
     "mismatch_reason",
+    "observable_bound",
+    "price_of_sharing",
     "reward_mismatch",
+    "textbook_gap_bound",
 ]
 
 
@@ -140,39 +148,118 @@ def gap_bounds(phi, phi_u, prompt_features, log_reference, beta, prompt_weights=
     ValueError
         On shapes that do not fit, a reference that is no distribution, or beta <= 0. Chapter 3.
     """
-    phi = as_float("phi", phi, ("d",))
-    phi_u = as_float("phi_u", phi_u, phi.shape)
-    features = as_float("prompt_features", prompt_features, ("X", "Y", len(phi)))
-    log_reference = as_log_reference(log_reference, features.shape[:2])
-    beta = as_positive("beta", beta)
-    weights = as_distribution("prompt_weights", prompt_weights, len(features))
-    s = features @ (phi_u - phi)
-    variances = []
-    for parameter in (phi, phi_u):
-        policy = gibbs_policy(features @ parameter, log_reference, beta)
-        mean = (policy * s).sum(axis=-1, keepdims=True)
-        variances.append((policy * (s - mean) ** 2).sum(axis=-1) / beta)
-    supported = np.isfinite(log_reference)
-    spread = np.where(supported, s, -np.inf).max(axis=-1) - np.where(supported, s, np.inf).min(axis=-1)
-    a = spread / beta
-    near, far = _integral(-a), _integral_mirrored(-a)
-    lower = np.maximum(variances[0] * near, variances[1] * far)
-    upper = np.minimum(variances[0] * _integral(a), variances[1] * _integral_mirrored(a))
-    return float(weights @ lower), float(weights @ np.minimum(upper, spread**2 / (8 * beta)))
+    one = _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights)
+    return tuple(float(gaps.bounds(one, side)[0]) for side in ("lower", "upper"))
 
 
-def _integral(c):
-    """Integral of (1 - t) e^(c t) over [0, 1], (e^c - 1 - c) / c^2; by its series where c is small."""
-    series = 0.5 + c / 6 + c**2 / 24 + c**3 / 120
-    with np.errstate(over="ignore"):
-        return np.where(np.abs(c) < 1e-2, series, (np.expm1(c) - c) / np.where(c == 0, 1.0, c) ** 2)
+def textbook_gap_bound(phi, phi_u, prompt_features, log_reference, beta, prompt_weights=None, n_steps=33):
+    """Return lambda_min / (2 beta) ||phi_u - phi||^2, for contrast with `gap_bounds`.
+
+    lambda_min is the least eigenvalue of E_x Cov(psi) under the policies between the two rewards, taken on a grid of
+    n_steps points: only the limit of finer grids bounds the gap. It is zero in any gauge-rich features, one-hot ones
+    first of all. Arguments and errors as `gap_bounds`; in logits. Chapter 3.
+    """
+    one = _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights)
+    return float(gaps.bounds(one, "textbook", n_steps)[0])
 
 
-def _integral_mirrored(c):
-    """Integral of t e^(c t) over [0, 1], (1 + (c - 1) e^c) / c^2; by its series where c is small."""
-    series = 0.5 + c / 3 + c**2 / 8 + c**3 / 30
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.where(np.abs(c) < 1e-2, series, (1 + (c - 1) * np.exp(c)) / np.where(c == 0, 1.0, c) ** 2)
+def observable_bound(phi, phi_u, prompt_features, pair_weights, log_reference, beta, prompt_weights=None):
+    """Return (8 c / beta) E_rho (p_phi - p_u)^2, a lower bound on the gap in terms of preferences.
+
+    c is the least of mu(x) pi_s(y) pi_s(y') / rho(x, y, y') over the compared pairs and over the two policies.
+
+    Parameters
+    ----------
+    phi, phi_u : (d,) float; prompt_features : (X, Y, d) float
+    pair_weights : (X, Y, Y) float, rho: how often y is compared with y' on prompt x; the order of a pair is immaterial
+    log_reference : (X, Y) float; beta : float above 0; prompt_weights : (X,) float or None
+
+    Returns
+    -------
+    float, in logits; 0 where a compared response is outside the reference's support
+
+    Raises
+    ------
+    ValueError
+        As `gap_bounds`, and on pair_weights that are no distribution or compare a response with itself. Chapter 3.
+    """
+    one = _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights, pair_weights)
+    return float(gaps.bounds(one, "observable")[0])
+
+
+def impossibility_bound(population, u, prompt_features, pair_weights, log_reference, beta, prompt_weights=None):
+    """Return (8 c / beta) ||g_u||^2_{H^+}, what group u loses at least under the policy of the single reward phi*.
+
+    g_u = E_rho[(p_bar - p_u) Dpsi]; with two groups it is (1 - eta(u)) E_rho[(p_k - p_u) Dpsi]. No data set removes it.
+
+    Parameters
+    ----------
+    population : Population; u : int, the group
+    others : as `observable_bound`
+
+    Returns
+    -------
+    float, in logits; 0 where the differences between the groups cancel, or as `observable_bound`
+
+    Raises
+    ------
+    ValueError
+        As `observable_bound`, on a group out of range, or on a single reward beyond double precision. Chapter 3.
+    """
+    _instance(population, u, np.zeros((1, population.parameters.shape[1])), None, "mle")
+    origin = np.zeros(population.parameters.shape[1])
+    one = _alignment(origin, origin, prompt_features, log_reference, beta, prompt_weights, pair_weights)
+    order = [u, *(k for k in range(len(population.weights)) if k != u)]
+    instances, alignments = gaps.pooled(population.weights[order][None], population.parameters[order][None], one)
+    bound = float(gaps.impossibility_bounds(instances, alignments)[0])
+    if np.isnan(bound):
+        raise ValueError("population: expected groups whose single reward double precision resolves")
+    return bound
+
+
+def price_of_sharing(rewards, log_reference, beta, prompt_weights=None):
+    """Return the policy with the smallest worst gap, and the certificate that no single policy has a smaller one.
+
+    min_pi max_u Gap_u(pi) = max_w [sum_u w_u A(r_u) - A(sum_u w_u r_u)]; for two groups beta x Chernoff information.
+
+    Parameters
+    ----------
+    rewards : (U, X, Y) float, in logits
+    log_reference : (X, Y) float; beta : float above 0; prompt_weights : (X,) float or None
+
+    Returns
+    -------
+    Solution, whose values are -Gap_u: the price lies between -dual and -primal
+
+    Raises
+    ------
+    ValueError
+        As `alignment.group_values`. Chapter 3.
+    """
+    best = best_values(rewards, log_reference, beta, prompt_weights)
+    return max_min(rewards - best[:, None, None], log_reference, beta, prompt_weights=prompt_weights)
+
+
+def chernoff_information(policy, other, prompt_weights=None):
+    """Return max_w -E_x log sum_y policy^w other^(1-w), in nats; over prompts, one w for all.
+
+    policy, other : (X, Y) float, rows sum to one; prompt_weights : (X,) float or None. ValueError on wrong shapes.
+    Chapter 3.
+    """
+    policy = as_float("policy", policy, ("X", "Y"))
+    other = as_float("other", other, policy.shape)
+    weights = as_distribution("prompt_weights", prompt_weights, len(policy))
+    with np.errstate(divide="ignore"):
+        logs = np.log(policy), np.log(other)
+    both = np.isfinite(logs[0]) & np.isfinite(logs[1])
+    if (~both.any(axis=-1))[weights > 0].any():
+        return np.inf  # no response in common
+    first, second = (np.where(both, log, 0.0) for log in logs)
+
+    def overlap(w):
+        return weights @ logsumexp(np.where(both, w * first + (1 - w) * second, -np.inf), axis=-1)
+
+    return float(-minimize_scalar(overlap, bounds=(0, 1), method="bounded", options={"xatol": 1e-12}).fun)
 
 
 def _instance(population, u, difference, pair_weights, kind):
@@ -188,3 +275,23 @@ def _instance(population, u, difference, pair_weights, kind):
     return Instances(
         population.weights[order][None], population.parameters[order][None], difference[None], pair_weights[None]
     )
+
+
+def _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights, pair_weights=None):
+    """Return one checked instance."""
+    phi = as_float("phi", phi, ("d",))
+    phi_u = as_float("phi_u", phi_u, phi.shape)
+    features = as_float("prompt_features", prompt_features, ("X", "Y", len(phi)))
+    log_reference = as_log_reference(log_reference, features.shape[:2])
+    beta = as_positive("beta", beta)
+    weights = as_distribution("prompt_weights", prompt_weights, len(features))
+    if pair_weights is not None:
+        n_prompts, n_responses = features.shape[:2]
+        rho = as_float("pair_weights", pair_weights, (n_prompts, n_responses, n_responses))
+        as_distribution("pair_weights", rho.ravel(), rho.size)
+        if np.einsum("xyy->", rho) > 0:
+            raise ValueError("pair_weights: expected no weight on a response compared with itself, got some")
+        first, second = np.triu_indices(n_responses, 1)
+        pair_weights = (rho[:, first, second] + rho[:, second, first])[None]
+    one = phi[None], (phi_u - phi)[None], features[None], log_reference[None], np.array([beta]), weights[None]
+    return gaps.Alignments(*one, pair_weights)

@@ -2,10 +2,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import log_softmax, softmax
 
-from maxmin_core.alignment import best_values, gibbs_policy, group_values
-from maxmin_core.mismatch import Instances, bounds, mismatches, pooled_mle, probability_difference
+from maxmin_core.mismatch import Instances, bounds, mismatches, pooled_mle, probability_difference, wide_sampler
 from maxmin_core.preferences import (
     Comparisons,
     Population,
@@ -14,28 +12,14 @@ from maxmin_core.preferences import (
     simulate_comparisons,
 )
 from maxmin_core.theory import (
-    alignment_gap,
     falsify,
     finite_sample_bound,
-    gap_bounds,
     mismatch_bound,
     mismatch_reason,
     reward_mismatch,
 )
 
 seeds = st.integers(0, 2**32 - 1)
-
-
-def sampler(n_groups, n, d):
-    """Decode coordinates into instances: uneven shares, separations over three decades, random pairs."""
-    sizes = [n_groups, n_groups * d, n * d, n, 1]
-
-    def decode(x):
-        shares, phi, difference, rho, scale = np.split(x, np.cumsum(sizes)[:-1], axis=1)
-        phi = 10 ** (1.5 * np.tanh(scale))[:, :, None] * phi.reshape(-1, n_groups, d)
-        return Instances(softmax(2.3 * shares, 1), phi, difference.reshape(-1, n, d), softmax(rho, 1))
-
-    return decode, sum(sizes)
 
 
 def relative_slack(kind, strengthen=1.0):
@@ -50,11 +34,11 @@ def relative_slack(kind, strengthen=1.0):
 
 SEARCHES = [
     ("mle", 2, 3, 2),
-    ("mle", 5, 4, 2),
+    ("mle", 6, 4, 2),
     ("mle_H", 2, 3, 2),
-    ("mle_H", 5, 4, 2),
+    ("mle_H", 6, 4, 2),
     ("realizable", 2, 1, 1),
-    ("realizable", 4, 1, 1),
+    ("realizable", 6, 1, 1),
     ("two_groups", 2, 3, 2),
     ("two_groups_H", 2, 3, 2),
 ]
@@ -63,14 +47,14 @@ SEARCHES = [
 class TestMismatch:
     @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
     def test_bound_withstands_the_search_and_is_tight(self, kind, n_groups, n, d):
-        decode, dimension = sampler(n_groups, n, d)
+        decode, dimension = wide_sampler(n_groups, n, d)
         found = falsify(relative_slack(kind), decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
         assert found.n_violations == 0
         assert found.slack < 0.01
 
     @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
     def test_a_bound_ten_per_cent_stronger_is_refuted(self, kind, n_groups, n, d):
-        decode, dimension = sampler(n_groups, n, d)
+        decode, dimension = wide_sampler(n_groups, n, d)
         slack = relative_slack(kind, strengthen=1.1)
         found = falsify(slack, decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
         assert found.slack < -0.05 and found.n_violations > 0
@@ -84,7 +68,7 @@ class TestMismatch:
             bound = 4 * diversities / np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
             return mismatches(instances) - bound
 
-        decode, dimension = sampler(3, 1, 1)
+        decode, dimension = wide_sampler(3, 1, 1)
         found = falsify(quoted, decode, dimension, n_random=500, n_adversarial=30, seed=1, n_steps=60)
         assert found.slack < -0.5
         # The instance of theory.md: the differences cancel, the mismatch is zero, the quoted bound is not.
@@ -104,9 +88,9 @@ class TestMismatch:
         for kind in ("mle", "two_groups"):
             assert 0 < mismatch_bound(population, 0, pairs, rho, kind=kind) < mismatch
 
-    @given(seeds, st.integers(1, 5), st.integers(1, 6), st.integers(1, 3))
+    @given(seeds, st.integers(2, 5), st.integers(1, 6), st.integers(1, 3))
     def test_many_at_once_as_one_by_one(self, seed, n_groups, n, d):
-        decode, dimension = sampler(n_groups, n, d)
+        decode, dimension = wide_sampler(n_groups, n, d)
         instances = decode(np.random.default_rng(seed).normal(size=(4, dimension)))
         for b, phi in enumerate(pooled_mle(instances)):
             # Margins far apart leave curvatures that double precision cannot hold in one matrix: NaN, or a warning.
@@ -177,96 +161,6 @@ class TestMismatch:
         u, difference, rho, kind = arguments
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             mismatch_bound(Population([0.5, 0.5], [[1.0], [2.0]]), u, difference, rho, kind=kind)
-
-
-def gap_instance(x, n_prompts=2, n_responses=4, d=2):
-    """Decode one row of coordinates: two parameters, features, a reference and beta, over wide scales."""
-    sizes = [d, d, n_prompts * n_responses * d, n_prompts * n_responses, 1, 1]
-    phi, delta, features, reference, size, beta = np.split(x, np.cumsum(sizes)[:-1])
-    phi_u = phi + 10 ** (1.5 * np.tanh(size) - 0.5) * delta
-    log_reference = log_softmax(reference.reshape(n_prompts, n_responses), axis=-1)
-    return phi, phi_u, features.reshape(n_prompts, n_responses, d), log_reference, float(10 ** np.tanh(beta[0]))
-
-
-GAP_DIMENSION = 2 + 2 + 16 + 8 + 2
-
-
-class TestGap:
-    @given(seeds)
-    def test_identity_and_bounds(self, seed):
-        phi, phi_u, features, log_reference, beta = gap_instance(np.random.default_rng(seed).normal(size=GAP_DIMENSION))
-        policy = gibbs_policy(features @ phi, log_reference, beta)
-        rewards = (features @ phi_u)[None]
-        gap = alignment_gap(policy, rewards[0], log_reference, beta)
-        by_values = best_values(rewards, log_reference, beta) - group_values(policy, rewards, log_reference, beta)
-        np.testing.assert_allclose(gap, by_values[0], rtol=1e-9, atol=1e-10)
-        lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta)
-        assert lower <= gap * (1 + 1e-9) + 1e-13 and gap <= upper * (1 + 1e-9) + 1e-13
-
-    @pytest.mark.parametrize("side", ["lower", "upper"])
-    @pytest.mark.parametrize(("strengthen", "survives"), [(1.0, True), (1.1, False)])
-    def test_the_search(self, side, strengthen, survives):
-        def slack(batch):
-            values = []
-            for phi, phi_u, features, log_reference, beta in batch:
-                policy = gibbs_policy(features @ phi, log_reference, beta)
-                gap = alignment_gap(policy, features @ phi_u, log_reference, beta)
-                lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta)
-                ratio = strengthen * (lower / gap if side == "lower" else gap / upper) if gap > 1e-9 else np.nan
-                values.append(1 - ratio)
-            return np.array(values)
-
-        found = falsify(
-            slack, lambda x: map(gap_instance, x), GAP_DIMENSION, n_random=300, n_adversarial=5, seed=0, n_steps=60
-        )
-        assert (found.n_violations == 0) == survives
-        assert found.slack < 0.01
-
-    def test_any_gauge(self):
-        rng = np.random.default_rng(0)
-        phi, phi_u, features, log_reference, beta = gap_instance(rng.normal(size=GAP_DIMENSION))
-        shifted = features + rng.normal(size=(2, 1, 2))
-        np.testing.assert_allclose(
-            gap_bounds(phi, phi_u, shifted, log_reference, beta), gap_bounds(phi, phi_u, features, log_reference, beta)
-        )
-
-    def test_no_difference_no_gap(self):
-        phi, _, features, log_reference, beta = gap_instance(np.random.default_rng(0).normal(size=GAP_DIMENSION))
-        assert gap_bounds(phi, phi, features, log_reference, beta) == (0.0, 0.0)
-
-    def test_the_gap_is_not_monotone_in_the_share(self):
-        # theory.md, section 3: a larger share of its own, a larger gap.
-        psi = np.array([[-1.0, 2.0], [2.0, -1.0], [-1.0, -2.0]])
-        difference, rho = psi[[0, 0, 1]] - psi[[1, 2, 2]], np.array([4.0, 5.0, 5.0]) / 14
-        log_reference, gaps, misses = np.full((1, 3), -np.log(3)), [], []
-        for share in (0.05, 0.3):
-            phi = population_mle(Population([share, 1 - share], [[1.0, -3.0], [3.0, 1.0]]), difference, rho)
-            policy = gibbs_policy((psi @ phi)[None], log_reference, 1.0)
-            gaps.append(alignment_gap(policy, (psi @ [1.0, -3.0])[None], log_reference, 1.0))
-            misses.append(reward_mismatch(phi, [1.0, -3.0]))
-        np.testing.assert_allclose(gaps, [0.897, 1.305], atol=5e-4)
-        np.testing.assert_allclose(misses, [3.66, 3.11], atol=5e-3)
-
-    @pytest.mark.parametrize(
-        ("change", "name"),
-        [
-            ({"beta": 0.0}, "beta"),
-            ({"phi_u": [1.0]}, "phi_u"),
-            ({"prompt_features": np.ones((1, 2))}, "prompt_features"),
-            ({"log_reference": np.log([[0.5, 0.6]])}, "log_reference"),
-            ({"prompt_weights": [0.5]}, "prompt_weights"),
-        ],
-    )
-    def test_bad_arguments_are_named(self, change, name):
-        arguments = {
-            "phi": [1.0, 0.0],
-            "phi_u": [0.0, 1.0],
-            "prompt_features": np.ones((1, 2, 2)),
-            "log_reference": np.log([[0.5, 0.5]]),
-            "beta": 1.0,
-        }
-        with pytest.raises(ValueError, match=f"^{name}: expected"):
-            gap_bounds(**(arguments | change))
 
 
 class TestFalsify:

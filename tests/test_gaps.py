@@ -1,0 +1,303 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+
+from maxmin_core import gaps, mismatch
+from maxmin_core.alignment import best_values, gibbs_policy, group_values, max_min
+from maxmin_core.preferences import Population, population_mle
+from maxmin_core.theory import (
+    alignment_gap,
+    chernoff_information,
+    falsify,
+    gap_bounds,
+    impossibility_bound,
+    observable_bound,
+    price_of_sharing,
+    reward_mismatch,
+    textbook_gap_bound,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+decode, dimension = gaps.wide_sampler(2, 4, 2)
+
+
+def one_by_one(alignments):
+    """Yield (phi, phi_u, features, log_reference, beta, prompt_weights) of every instance, for the public functions."""
+    for b in range(len(alignments.phi)):
+        phi = alignments.phi[b]
+        yield (
+            phi,
+            phi + alignments.delta[b],
+            alignments.features[b],
+            alignments.log_reference[b],
+            float(alignments.beta[b]),
+            alignments.prompt_weights[b],
+        )
+
+
+def square(alignments, b):
+    """Return the pair weights of one instance as (X, Y, Y)."""
+    n_responses = alignments.features.shape[2]
+    rho = np.zeros((alignments.features.shape[1], n_responses, n_responses))
+    rho[:, *np.triu_indices(n_responses, 1)] = alignments.pair_weights[b]
+    return rho
+
+
+def ratio(above, below):
+    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
+
+
+def relative_slack(kind, strengthen=1.0):
+    def slack(instance):
+        if kind == "impossibility":
+            instances, alignments = instance
+            return 1 - strengthen * ratio(gaps.impossibility_bounds(instances, alignments), gaps.gaps(alignments))
+        gap, bound = gaps.gaps(instance), gaps.bounds(instance, kind)
+        return 1 - strengthen * (ratio(gap, bound) if kind == "upper" else ratio(bound, gap))
+
+    return slack
+
+
+SEARCHES = [
+    ("lower", gaps.wide_sampler(2, 3, 2)),
+    ("upper", gaps.wide_sampler(2, 3, 2)),
+    ("observable", gaps.wide_sampler(1, 3, 2)),
+    ("impossibility", gaps.pooled_sampler(4, 1, 3, 2)),
+]
+
+
+class TestGap:
+    @given(seeds)
+    def test_identity_and_bounds_by_the_public_functions(self, seed):
+        alignments = decode(np.random.default_rng(seed).normal(size=(2, dimension)))
+        every = gaps.gaps(alignments)
+        for b, (phi, phi_u, features, log_reference, beta, prompts) in enumerate(one_by_one(alignments)):
+            policy = gibbs_policy(features @ phi, log_reference, beta)
+            rewards = (features @ phi_u)[None]
+            gap = alignment_gap(policy, rewards[0], log_reference, beta, prompts)
+            best = best_values(rewards, log_reference, beta, prompts)
+            by_values = best - group_values(policy, rewards, log_reference, beta, prompts)
+            scale = np.abs(rewards).max() + beta
+            np.testing.assert_allclose(gap, by_values[0], rtol=1e-9, atol=1e-13 * scale)
+            np.testing.assert_allclose(gap, every[b], rtol=1e-9, atol=1e-13 * scale)
+            lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta, prompts)
+            assert lower <= every[b] * (1 + 1e-9) and every[b] <= upper * (1 + 1e-9)
+            rho = square(alignments, b)
+            arguments = features, rho, log_reference, beta, prompts
+            assert observable_bound(phi, phi_u, *arguments) <= every[b] * (1 + 1e-9)
+            # The order in which a pair is shown is immaterial.
+            turned = features, rho.swapaxes(1, 2), log_reference, beta, prompts
+            assert observable_bound(phi, phi_u, *arguments) == observable_bound(phi, phi_u, *turned)
+            population = Population([0.3, 0.7], np.clip([phi_u, phi], -3, 3))
+            first, second = np.triu_indices(4, 1)
+            pairs = (features[:, first] - features[:, second]).reshape(-1, 2)
+            single = population_mle(population, pairs, alignments.pair_weights[b].ravel())
+            cost = alignment_gap(
+                gibbs_policy(features @ single, log_reference, beta),
+                features @ population.parameters[0],
+                log_reference,
+                beta,
+                prompts,
+            )
+            assert impossibility_bound(population, 0, *arguments) <= cost * (1 + 1e-7) + 1e-15
+
+    @pytest.mark.parametrize(("kind", "sampler"), SEARCHES)
+    def test_bound_withstands_the_search_and_is_tight(self, kind, sampler):
+        found = falsify(relative_slack(kind), *sampler, n_random=5000, n_adversarial=100, seed=0, n_steps=80)
+        assert found.n_violations == 0
+        assert found.slack < 0.01
+
+    @pytest.mark.parametrize(("kind", "sampler"), SEARCHES)
+    def test_a_bound_ten_per_cent_stronger_is_refuted(self, kind, sampler):
+        slack = relative_slack(kind, strengthen=1.1)
+        found = falsify(slack, *sampler, n_random=5000, n_adversarial=100, seed=0, n_steps=80)
+        assert found.slack < -0.05 and found.n_violations > 0
+
+    def test_small_gaps_keep_their_digits(self):
+        # Two responses, uniform reference, phi = 0: KL = -log(1 - q^2) / 2 with q = tanh(delta / (2 beta)).
+        delta = np.logspace(-12, 1, 14)
+        zero, one = np.zeros((14, 1)), np.ones(14)
+        features = np.tile([[[[1.0], [0.0]]]], (14, 1, 1, 1))
+        half = np.full((14, 1, 2), -np.log(2))
+        found = gaps.gaps(gaps.Alignments(zero, delta[:, None], features, half, one, np.ones((14, 1))))
+        np.testing.assert_allclose(found, -0.5 * np.log1p(-(np.tanh(delta / 2) ** 2)), rtol=1e-10)
+
+    def test_any_gauge(self):
+        rng = np.random.default_rng(0)
+        phi, phi_u, features, log_reference, beta, _ = next(one_by_one(decode(rng.normal(size=(1, dimension)))))
+        shifted = features + rng.normal(size=(2, 1, 2))
+        for bound in (gap_bounds, textbook_gap_bound):
+            np.testing.assert_allclose(
+                bound(phi, phi_u, shifted, log_reference, beta), bound(phi, phi_u, features, log_reference, beta)
+            )
+
+    def test_no_difference_no_gap(self):
+        phi, _, features, log_reference, beta, _ = next(
+            one_by_one(decode(np.random.default_rng(0).normal(size=(1, dimension))))
+        )
+        assert gap_bounds(phi, phi, features, log_reference, beta) == (0.0, 0.0)
+        rho = np.full((2, 4, 4), 1 / 24) * (1 - np.eye(4))
+        assert observable_bound(phi, phi, features, rho, log_reference, beta) == 0
+
+    def test_the_textbook_bound_is_vacuous_on_one_hot_features(self):
+        one_hot, uniform = np.eye(3)[None], np.full((1, 3), -np.log(3))
+        phi, phi_u = np.zeros(3), np.array([1.0, 0.0, -1.0])
+        assert textbook_gap_bound(phi, phi_u, one_hot, uniform, 1.0) < 1e-15
+        assert gap_bounds(phi, phi_u, one_hot, uniform, 1.0)[0] > 0.18
+
+    def test_the_textbook_bound_by_hand(self):
+        # Two responses, one feature: the covariance is pi (1 - pi), least at the far end.
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        q = 1 / (1 + np.exp(-2.0))
+        np.testing.assert_allclose(textbook_gap_bound([0.0], [2.0], features, half, 1.0), q * (1 - q) / 2 * 4)
+
+    def test_the_observable_bound_by_hand(self):
+        # c = min(1/4, q (1 - q)) / 1, and the preferences are the policies: 8 c (1/2 - q)^2.
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        q = 1 / (1 + np.exp(-2.0))
+        rho = np.array([[[0.0, 0.4], [0.6, 0.0]]])
+        bound = observable_bound([0.0], [2.0], features, rho, half, 1.0)
+        np.testing.assert_allclose(bound, 8 * q * (1 - q) * (0.5 - q) ** 2)
+
+    def test_a_response_outside_the_support(self):
+        features, masked = np.array([[[1.0], [0.0], [5.0]]]), np.log([[0.5, 0.5, 1e-300]])
+        masked[0, 2] = -np.inf
+        two = gap_bounds([0.0], [2.0], features[:, :2], np.log([[0.5, 0.5]]), 1.0)
+        np.testing.assert_allclose(gap_bounds([0.0], [2.0], features, masked, 1.0), two)
+        rho = np.array([[[0.0, 0.5, 0.5], [0, 0, 0], [0, 0, 0]]])
+        assert observable_bound([0.0], [2.0], features, rho, masked, 1.0) == 0
+
+    def test_the_gap_is_not_monotone_in_the_share(self):
+        # theory.md, section 3: a larger share of its own, a larger gap.
+        psi = np.array([[-1.0, 2.0], [2.0, -1.0], [-1.0, -2.0]])
+        difference, rho = psi[[0, 0, 1]] - psi[[1, 2, 2]], np.array([4.0, 5.0, 5.0]) / 14
+        log_reference, found, misses = np.full((1, 3), -np.log(3)), [], []
+        for share in (0.05, 0.3):
+            phi = population_mle(Population([share, 1 - share], [[1.0, -3.0], [3.0, 1.0]]), difference, rho)
+            policy = gibbs_policy((psi @ phi)[None], log_reference, 1.0)
+            found.append(alignment_gap(policy, (psi @ [1.0, -3.0])[None], log_reference, 1.0))
+            misses.append(reward_mismatch(phi, [1.0, -3.0]))
+        np.testing.assert_allclose(found, [0.897, 1.305], atol=5e-4)
+        np.testing.assert_allclose(misses, [3.66, 3.11], atol=5e-3)
+
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"beta": 0.0}, "beta"),
+            ({"phi_u": [1.0]}, "phi_u"),
+            ({"prompt_features": np.ones((1, 2))}, "prompt_features"),
+            ({"log_reference": np.log([[0.5, 0.6]])}, "log_reference"),
+            ({"prompt_weights": [0.5]}, "prompt_weights"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, change, name):
+        arguments = {
+            "phi": [1.0, 0.0],
+            "phi_u": [0.0, 1.0],
+            "prompt_features": np.ones((1, 2, 2)),
+            "log_reference": np.log([[0.5, 0.5]]),
+            "beta": 1.0,
+        }
+        for bound in (gap_bounds, textbook_gap_bound):
+            with pytest.raises(ValueError, match=f"^{name}: expected"):
+                bound(**(arguments | change))
+
+    @pytest.mark.parametrize("rho", [np.eye(2)[None] / 2, [[[0, 0.9], [0, 0]]], [[[0, 2.0], [-1.0, 0]]], [[0, 1.0]]])
+    def test_bad_pair_weights_are_named(self, rho):
+        with pytest.raises(ValueError, match="^pair_weights: expected"):
+            observable_bound([1.0], [0.0], np.ones((1, 2, 1)), rho, np.log([[0.5, 0.5]]), 1.0)
+
+    def test_a_bad_group_is_named(self):
+        population = Population([0.5, 0.5], [[1.0], [2.0]])
+        with pytest.raises(ValueError, match=r"^u: expected a group in 0\.\.1, got 2"):
+            impossibility_bound(population, 2, np.ones((1, 2, 1)), [[[0, 1.0], [0, 0]]], np.log([[0.5, 0.5]]), 1.0)
+
+
+def random_rewards(seed, n_groups, n_prompts=2, n_responses=4):
+    rng = np.random.default_rng(seed)
+    rewards = 10 ** rng.uniform(-1, 1) * rng.normal(size=(n_groups, n_prompts, n_responses))
+    reference = log_softmax(rng.normal(size=(n_prompts, n_responses)), axis=-1)
+    return rewards, reference, 10 ** rng.uniform(-1, 1), rng.dirichlet(np.ones(n_prompts))
+
+
+class TestPriceOfSharing:
+    @given(seeds, st.integers(1, 5))
+    def test_no_policy_pays_less(self, seed, n_groups):
+        rewards, reference, beta, prompts = random_rewards(seed, n_groups)
+        solution = price_of_sharing(rewards, reference, beta, prompts)
+        gap_of = [alignment_gap(solution.policy, r, reference, beta, prompts) for r in rewards]
+        scale = np.ptp(rewards)
+        np.testing.assert_allclose(-solution.values, gap_of, rtol=1e-7, atol=1e-9 * scale)
+        np.testing.assert_allclose(solution.weights.sum(), 1.0)
+        # The certificate, recomputed from the weights alone.
+        mixed = np.tensordot(solution.weights, rewards, 1)
+        price = solution.weights @ best_values(rewards, reference, beta, prompts)
+        price -= best_values(mixed[None], reference, beta, prompts)[0]
+        np.testing.assert_allclose(-solution.dual, price, atol=1e-9 * scale)
+        assert -1e-12 * scale <= solution.gap <= 2e-9 * scale
+        rng = np.random.default_rng(seed)
+        for log_policy in reference + rng.normal(size=(20, *reference.shape)):
+            policy = softmax(log_policy, axis=-1)
+            worst = max(alignment_gap(policy, r, reference, beta, prompts) for r in rewards)
+            assert worst >= price - 1e-9 * scale
+
+    @given(seeds)
+    def test_two_groups_pay_the_chernoff_information(self, seed):
+        rewards, reference, beta, prompts = random_rewards(seed, 2)
+        own = [gibbs_policy(r, reference, beta) for r in rewards]
+        price = -price_of_sharing(rewards, reference, beta, prompts).dual
+        np.testing.assert_allclose(price, beta * chernoff_information(*own, prompts), rtol=1e-6, atol=1e-8)
+
+    def test_a_general_optimiser_finds_the_same_policy(self):
+        rewards, reference, beta, _ = random_rewards(3, 3, n_prompts=1)
+
+        def worst(logits):
+            policy = softmax(logits[:-1])[None]
+            return [logits[-1] - alignment_gap(policy, r, reference, beta) for r in rewards]
+
+        found = minimize(
+            lambda x: x[-1],
+            np.append(reference[0], 5.0),
+            constraints={"type": "ineq", "fun": worst},
+            method="SLSQP",
+            options={"ftol": 1e-13, "maxiter": 500},
+        )
+        solution = price_of_sharing(rewards, reference, beta)
+        np.testing.assert_allclose(found.x[-1], -solution.primal, rtol=1e-6)
+        np.testing.assert_allclose(softmax(found.x[:-1]), solution.policy[0], atol=1e-4)
+
+    def test_chernoff_by_hand(self):
+        # A coin and its mirror image: w = 1/2 by symmetry, C = -log 2 sqrt(p (1 - p)).
+        np.testing.assert_allclose(chernoff_information([[0.9, 0.1]], [[0.1, 0.9]]), -np.log(2 * 0.3), rtol=1e-9)
+        assert chernoff_information([[1.0, 0.0]], [[0.0, 1.0]]) == np.inf
+
+    def test_the_worst_off_by_hand(self):
+        # theory.md, section 4: two opposite groups and a compromise; the optimum mixes both with equal weights.
+        rewards = np.array([[[1.0, 0.0, 0.35]], [[0.0, 1.0, 0.35]]])
+        solution = max_min(rewards, np.full((1, 3), -np.log(3)), 0.1)
+        np.testing.assert_allclose(solution.weights, 0.5, atol=1e-6)
+        np.testing.assert_allclose((solution.policy * rewards).sum(axis=(1, 2)), 0.485, atol=5e-4)
+
+    def test_bad_arguments_are_named(self):
+        uniform = np.log([[0.5, 0.5]])
+        with pytest.raises(ValueError, match="^beta: expected"):
+            price_of_sharing(np.zeros((2, 1, 2)), uniform, 0.0)
+        with pytest.raises(ValueError, match="^rewards: expected"):
+            price_of_sharing(np.zeros((1, 2)), uniform, 1.0)
+        with pytest.raises(ValueError, match="^log_reference: expected"):
+            max_min(np.zeros((2, 1, 2)), np.zeros((1, 2)), 1.0)
+        with pytest.raises(ValueError, match="^other: expected"):
+            chernoff_information([[0.5, 0.5]], [[1.0]])
+
+
+def test_the_sampler_is_wide():
+    decode_population, n = mismatch.wide_sampler(6, 3, 2)
+    instances = decode_population(np.random.default_rng(0).normal(size=(20_000, n)))
+    positive = np.where(instances.weights > 0, instances.weights, np.nan)
+    assert set((instances.weights > 0).sum(axis=1)) == {2, 3, 4, 5, 6}
+    assert np.nanmax(np.nanmax(positive, 1) / np.nanmin(positive, 1)) > 900
+    sizes = np.abs(instances.parameters).max(axis=(1, 2))
+    assert sizes.max() / sizes.min() > 1e3
