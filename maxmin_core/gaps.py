@@ -15,6 +15,7 @@ __all__ = [
     "impossibility_bounds",
     "pooled",
     "pooled_sampler",
+    "relative_slack",
     "wide_sampler",
 ]
 
@@ -185,6 +186,21 @@ def impossibility_bounds(instances, alignments):
     instances, alignments : as `pooled` returns them.
     """
     return _coverage(alignments) / alignments.beta * mismatch.bounds(instances, "mle_H") ** 2 / 2
+
+
+def relative_slack(instance, kind):
+    """Return 1 - bound / gap of every instance, (B,), for 'upper' 1 - gap / bound: below zero a violation.
+
+    instance : Alignments; for 'impossibility' (Instances, Alignments). NaN where the gap is zero.
+    """
+    if kind == "impossibility":
+        instances, alignments = instance
+        bound = impossibility_bounds(instances, alignments)
+    else:
+        alignments = instance
+        bound = bounds(alignments, kind)
+    above, below = (gaps(alignments), bound) if kind == "upper" else (bound, gaps(alignments))
+    return 1 - above / np.where(below > 0, below, np.nan)
 
 
 def _coverage(alignments):

@@ -5,7 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr, softmax
 
-__all__ = ["KINDS", "Instances", "bounds", "displacements", "mismatches", "pooled_mle", "reasons", "wide_sampler"]
+__all__ = [
+    "KINDS",
+    "Instances",
+    "bounds",
+    "displacements",
+    "mismatches",
+    "pooled_mle",
+    "reasons",
+    "relative_slack",
+    "wide_sampler",
+]
 
 KINDS = ("mle", "mle_H", "realizable", "two_groups", "two_groups_H")
 
@@ -168,6 +178,12 @@ def bounds(instances, kind):
         return _ratio(4 * others * weighted, length.max(axis=-1))
     spread = np.sqrt((rho * logits_apart**2).sum(axis=-1))
     return _ratio(16 * others * (rho * disagreement).sum(axis=-1) ** 2, spread)
+
+
+def relative_slack(instances, kind):
+    """Return 1 - bound / truth of every instance, (B,): below zero a violation; NaN where the mismatch is zero."""
+    truth = mismatches(instances, "H" if kind.endswith("H") else "euclidean")
+    return 1 - bounds(instances, kind) / np.where(truth > 0, truth, np.nan)
 
 
 def reasons(instances, kind, tolerance=1e-9):

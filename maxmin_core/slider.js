@@ -1,4 +1,4 @@
-// Moves the bars of every .mm-slider figure on the page to the frame that its sliders select.
+// Moves the bars or curves of every .mm-slider figure on the page to the frame that its sliders select.
 (function () {
   for (const figure of document.querySelectorAll("figure.mm-slider:not([data-ready])")) {
     const source = figure.querySelector('script[type="application/json"]');
@@ -19,6 +19,10 @@
       figure.querySelectorAll(".mm-row").forEach((row, k) => {
         row.querySelector(".mm-fill").style.width = (100 * frame.bars[k]).toFixed(2) + "%";
         row.querySelector(".mm-value").textContent = frame.bars[k].toFixed(3);
+      });
+      figure.querySelectorAll(".mm-curve").forEach((curve, k) => {
+        const x = JSON.parse(curve.ownerSVGElement.dataset.x);
+        curve.setAttribute("d", "M" + frame.curves[k].map((y, i) => x[i] + " " + y).join("L"));
       });
       figure.querySelector(".mm-note").textContent = frame.note;
     };

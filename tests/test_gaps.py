@@ -46,19 +46,8 @@ def square(alignments, b):
     return rho
 
 
-def ratio(above, below):
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), np.nan)
-
-
 def relative_slack(kind, strengthen=1.0):
-    def slack(instance):
-        if kind == "impossibility":
-            instances, alignments = instance
-            return 1 - strengthen * ratio(gaps.impossibility_bounds(instances, alignments), gaps.gaps(alignments))
-        gap, bound = gaps.gaps(instance), gaps.bounds(instance, kind)
-        return 1 - strengthen * (ratio(gap, bound) if kind == "upper" else ratio(bound, gap))
-
-    return slack
+    return lambda instance: 1 - strengthen * (1 - gaps.relative_slack(instance, kind))
 
 
 SEARCHES = [

@@ -125,3 +125,41 @@ class TestBarSlider:
     def test_bad_arguments_are_named(self, change, name):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             plots.bar_slider(**(self.arguments | change))
+
+
+class TestCurveSlider:
+    arguments = {
+        "labels": [("gap <u>", "a"), ("bound", "a dashed")],
+        "x": [0.1, 1.0, 10.0],
+        "x_axis": ("beta (logits per nat)", [0.1, 1, 10]),
+        "y_axis": ("gap (logits)", [0.01, 1]),
+        "controls": [("share", ["p", "q"], 1)],
+        "frames": [{"curves": [[0.1, 0.1, 0.1], [1e-9, 1, 5]], "note": "first"}] * 2,
+        "alt": "curves",
+        "caption": "two curves",
+        "name": "fig-curves",
+    }
+
+    def test_curves_stand_where_they_belong(self, shown):
+        plots.curve_slider(**self.arguments)
+        markup = shown[0][0]["text/html"]
+        assert "gap &lt;u&gt;" in markup and 'class="mm-curve mm-a mm-dashed"' in markup
+        payload = json.loads(re.search(r'<script type="application/json">(.*?)</script>', markup, re.S).group(1))
+        level, clipped = payload["frames"][1]["curves"]
+        # .1 is halfway between .01 and 1 on a logarithmic axis from 300 (bottom) to 12 (top); the rest is clipped.
+        assert level == [156, 156, 156] and clipped == [300, 12, 12]
+        assert json.loads(re.search(r'data-x="(.*?)"', markup).group(1)) == [64, 346, 628]
+        assert markup.count('d="M64 156L346 156L628 156"') == 1
+
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"frames": []}, "frames"),
+            ({"x": [1.0]}, "frames"),
+            ({"frames": [{"curves": [[1, 1, 1], [1, 1, 0]], "note": ""}] * 2}, "frames"),
+            ({"caption": " "}, "caption"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, change, name):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            plots.curve_slider(**(self.arguments | change))

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maxmin_core.mismatch import Instances, bounds, mismatches, pooled_mle, probability_difference, wide_sampler
+from maxmin_core import mismatch
+from maxmin_core.mismatch import Instances, mismatches, pooled_mle, probability_difference, wide_sampler
 from maxmin_core.preferences import (
     Comparisons,
     Population,
@@ -23,13 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 
 def relative_slack(kind, strengthen=1.0):
-    norm = "H" if kind.endswith("H") else "euclidean"
-
-    def slack(instances):
-        truth = mismatches(instances, norm)
-        return 1 - strengthen * bounds(instances, kind) / np.where(truth > 0, truth, np.nan)
-
-    return slack
+    return lambda instances: 1 - strengthen * (1 - mismatch.relative_slack(instances, kind))
 
 
 SEARCHES = [
