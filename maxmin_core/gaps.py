@@ -19,7 +19,7 @@ __all__ = [
     "wide_sampler",
 ]
 
-KINDS = ("lower", "upper", "textbook", "observable")
+KINDS = ("lower", "upper", "textbook", "pairwise", "observable")
 
 
 @dataclass(frozen=True)
@@ -151,14 +151,17 @@ def bounds(alignments, kind, n_steps=33):
     lower, upper   from the range and the variances of s = <delta, psi>; see `theory.gap_bounds`
     textbook       lambda_min / (2 beta) ||delta||^2, the least eigenvalue of E_x Cov(psi) on a grid of n_steps points
                    between the two rewards: on a grid it is no bound, only the limit of finer grids is
+    pairwise       (8 / beta) sum over x and pairs of mu m (p_phi - p_u)^2, m the lesser of pi(y) pi(y') at the two ends
     observable     (8 c / beta) E_rho (p_phi - p_u)^2, see `theory.observable_bound`
 
     ValueError on an unknown kind.
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind == "observable":
+    if kind in ("pairwise", "observable"):
         apart = mismatch.probability_difference(*_margins(alignments))
+        if kind == "pairwise":
+            return 8 / alignments.beta * (_reach(alignments) * apart**2).sum(axis=(1, 2))
         return 8 * _coverage(alignments) / alignments.beta * (alignments.pair_weights * apart**2).sum(axis=(1, 2))
     if kind == "textbook":
         least = np.full(len(alignments.phi), np.inf)
@@ -203,16 +206,21 @@ def relative_slack(instance, kind):
     return 1 - above / np.where(below > 0, below, np.nan)
 
 
-def _coverage(alignments):
-    """Return c, (B,): the least of mu(x) pi_s(y) pi_s(y') / rho over compared pairs and the path, taken at its ends.
+def _reach(alignments):
+    """Return mu(x) times the least of pi_s(y) pi_s(y') along the path, (B, X, P), taken at the path's ends.
 
     log pi_s(y) is concave in s, so the product of two is least at s = 0 or s = 1.
     """
     first, second = np.triu_indices(alignments.features.shape[2], 1)
     ends = [alignments.log_policy(step) for step in (0, 1)]
     product = np.exp(np.minimum(*(end[..., first] + end[..., second] for end in ends)))
+    return alignments.prompt_weights[..., None] * product
+
+
+def _coverage(alignments):
+    """Return c, (B,): the least of `_reach` over rho among the compared pairs."""
     compared = alignments.pair_weights > 0
-    ratio = alignments.prompt_weights[..., None] * product / np.where(compared, alignments.pair_weights, 1.0)
+    ratio = _reach(alignments) / np.where(compared, alignments.pair_weights, 1.0)
     return np.where(compared, ratio, np.inf).min(axis=(1, 2))
 
 

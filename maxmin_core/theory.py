@@ -23,6 +23,7 @@ __all__ = [
     "mismatch_bound",
     "mismatch_reason",
     "observable_bound",
+    "pairwise_bound",
     "price_of_sharing",
     "reward_mismatch",
     "textbook_gap_bound",
@@ -161,6 +162,16 @@ def textbook_gap_bound(phi, phi_u, prompt_features, log_reference, beta, prompt_
     """
     one = _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights)
     return float(gaps.bounds(one, "textbook", n_steps)[0])
+
+
+def pairwise_bound(phi, phi_u, prompt_features, log_reference, beta, prompt_weights=None):
+    """Return (8 / beta) E_x sum over pairs of m (p_phi - p_u)^2, a lower bound on the gap in terms of preferences.
+
+    m is the lesser of pi(y) pi(y') under the reward's policy and under the group's. At least `observable_bound`.
+    Arguments and errors as `gap_bounds`; in logits. Chapter 3.
+    """
+    one = _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights)
+    return float(gaps.bounds(one, "pairwise")[0])
 
 
 def observable_bound(phi, phi_u, prompt_features, pair_weights, log_reference, beta, prompt_weights=None):

@@ -11,17 +11,8 @@ from . import mismatch
 
 __all__ = ["STATEMENTS", "Exact", "enclose_mle", "grid", "verified_gap", "verified_slack"]
 
-STATEMENTS = (
-    "realizable",
-    "two_groups",
-    "two_groups_H",
-    "mle",
-    "mle_H",
-    "lower",
-    "upper",
-    "observable",
-    "impossibility",
-)
+_OF_THE_MISMATCH = ("realizable", "two_groups", "two_groups_H", "mle", "mle_H")
+STATEMENTS = (*_OF_THE_MISMATCH, "lower", "upper", "pairwise", "observable", "impossibility")
 
 _BITS = 256
 
@@ -144,7 +135,7 @@ def verified_slack(instance, statement):
     from flint import ctx
 
     with ctx.workprec(_BITS):
-        return (_gap_slack if statement in STATEMENTS[5:] else _mismatch_slack)(instance, statement)
+        return (_mismatch_slack if statement in _OF_THE_MISMATCH else _gap_slack)(instance, statement)
 
 
 def verified_gap(instance):
@@ -235,10 +226,13 @@ def _gap_slack(instance, statement):
         near, far = (a.exp() - 1 - a) / a**2, (1 + (a - 1) * a.exp()) / a**2
         return _least([variance * near, variance_u * far, spread**2 / (8 * beta)]) - gap
     z, rho = [_balls(row) for row in instance.difference], _balls(instance.pair_weights)
-    ends = [[x * y / r for (x, y), r in zip(itertools.combinations(pi, 2), rho, strict=True)] for pi in policies]
-    coverage = _least([*ends[0], *ends[1]])
+    ends = [[x * y for x, y in itertools.combinations(pi, 2)] for pi in policies]
+    reach = [_least(both) for both in zip(*ends, strict=True)]
+    coverage = _least([m / r for m, r in zip(reach, rho, strict=True)])
     p, p_u = (_expit([_dot(parameter, row) for row in z]) for parameter in (phi, phi_u))
     apart = [a - b for a, b in zip(p, p_u, strict=True)]
+    if statement == "pairwise":
+        return gap - 8 / beta * _mean(reach, [_square(v) for v in apart])
     if statement == "observable":
         return gap - 8 * coverage / beta * _mean(rho, [_square(v) for v in apart])
     moment = [[_mean(rho, [row[i] * row[j] for row in z]) for j in range(len(delta))] for i in range(len(delta))]

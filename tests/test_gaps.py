@@ -15,6 +15,7 @@ from maxmin_core.theory import (
     gap_bounds,
     impossibility_bound,
     observable_bound,
+    pairwise_bound,
     price_of_sharing,
     reward_mismatch,
     textbook_gap_bound,
@@ -53,6 +54,7 @@ def relative_slack(kind, strengthen=1.0):
 SEARCHES = [
     ("lower", gaps.wide_sampler(2, 3, 2)),
     ("upper", gaps.wide_sampler(2, 3, 2)),
+    ("pairwise", gaps.wide_sampler(2, 3, 2)),
     ("observable", gaps.wide_sampler(1, 3, 2)),
     ("impossibility", gaps.pooled_sampler(4, 1, 3, 2)),
 ]
@@ -76,7 +78,8 @@ class TestGap:
             assert lower <= every[b] * (1 + 1e-9) and every[b] <= upper * (1 + 1e-9)
             rho = square(alignments, b)
             arguments = features, rho, log_reference, beta, prompts
-            assert observable_bound(phi, phi_u, *arguments) <= every[b] * (1 + 1e-9)
+            pairwise = pairwise_bound(phi, phi_u, features, log_reference, beta, prompts)
+            assert observable_bound(phi, phi_u, *arguments) <= pairwise * (1 + 1e-12) <= every[b] * (1 + 1e-9)
             # The order in which a pair is shown is immaterial.
             turned = features, rho.swapaxes(1, 2), log_reference, beta, prompts
             assert observable_bound(phi, phi_u, *arguments) == observable_bound(phi, phi_u, *turned)
@@ -118,7 +121,7 @@ class TestGap:
         rng = np.random.default_rng(0)
         phi, phi_u, features, log_reference, beta, _ = next(one_by_one(decode(rng.normal(size=(1, dimension)))))
         shifted = features + rng.normal(size=(2, 1, 2))
-        for bound in (gap_bounds, textbook_gap_bound):
+        for bound in (gap_bounds, textbook_gap_bound, pairwise_bound):
             np.testing.assert_allclose(
                 bound(phi, phi_u, shifted, log_reference, beta), bound(phi, phi_u, features, log_reference, beta)
             )
@@ -150,6 +153,7 @@ class TestGap:
         rho = np.array([[[0.0, 0.4], [0.6, 0.0]]])
         bound = observable_bound([0.0], [2.0], features, rho, half, 1.0)
         np.testing.assert_allclose(bound, 8 * q * (1 - q) * (0.5 - q) ** 2)
+        np.testing.assert_allclose(pairwise_bound([0.0], [2.0], features, half, 1.0), bound)
 
     def test_a_response_outside_the_support(self):
         features, masked = np.array([[[1.0], [0.0], [5.0]]]), np.log([[0.5, 0.5, 1e-300]])
@@ -190,7 +194,7 @@ class TestGap:
             "log_reference": np.log([[0.5, 0.5]]),
             "beta": 1.0,
         }
-        for bound in (gap_bounds, textbook_gap_bound):
+        for bound in (gap_bounds, textbook_gap_bound, pairwise_bound):
             with pytest.raises(ValueError, match=f"^{name}: expected"):
                 bound(**(arguments | change))
 

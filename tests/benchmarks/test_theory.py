@@ -8,7 +8,7 @@ SEARCHES = {
     **{kind: (mismatch, mismatch.wide_sampler(6, 3, 2)) for kind in ("mle", "mle_H")},
     **{kind: (mismatch, mismatch.wide_sampler(2, 3, 2)) for kind in ("two_groups", "two_groups_H")},
     "realizable": (mismatch, mismatch.wide_sampler(6, 1, 1)),
-    **{kind: (gaps, gaps.wide_sampler(2, 3, 2)) for kind in ("lower", "upper")},
+    **{kind: (gaps, gaps.wide_sampler(2, 3, 2)) for kind in ("lower", "upper", "pairwise")},
     "observable": (gaps, gaps.wide_sampler(1, 3, 2)),
     "impossibility": (gaps, gaps.pooled_sampler(6, 1, 3, 2)),
 }

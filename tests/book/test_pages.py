@@ -15,6 +15,7 @@ PAGES = [
     "book/welcome.html",
     "notebooks/01_one_reward.html",
     "notebooks/02_diversity.html",
+    "notebooks/03_impossibility.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
