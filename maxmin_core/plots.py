@@ -137,7 +137,7 @@ def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, n
         if not fits or not all(value > 0 for curve in frame["curves"] for value in curve):
             raise ValueError(f"frames: expected {len(labels)} curves of {len(x)} numbers above 0, got another frame")
     start = _start(controls, frames)
-    left, right, top, bottom = 64, 628, 12, 300
+    left, right, top, bottom = 92, 628, 12, 300
 
     def place(value, axis, low, high):
         first, last = (math.log10(tick) for tick in (axis[1][0], axis[1][-1]))
@@ -158,14 +158,14 @@ def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, n
     parts = [f'<path class="mm-axis" d="M{left} {top}V{bottom}H{right}"/>']
     for tick in x_axis[1]:
         at = place(tick, x_axis, left, right)
-        parts.append(f'<path class="mm-axis" d="M{at} {bottom}v5"/><text x="{at}" y="{bottom + 22}">{tick:g}</text>')
+        parts.append(f'<path class="mm-axis" d="M{at} {bottom}v5"/><text x="{at}" y="{bottom + 26}">{tick:g}</text>')
     for tick in y_axis[1]:
         at = place(tick, y_axis, bottom, top)
         parts.append(f'<path class="mm-axis" d="M{left} {at}h-5"/>')
-        parts.append(f'<text class="mm-left" x="{left - 9}" y="{at + 5}">{tick:g}</text>')
+        parts.append(f'<text class="mm-left" x="{left - 9}" y="{at + 6}">{tick:g}</text>')
     middle = (top + bottom) / 2
-    parts.append(f'<text x="{(left + right) / 2}" y="{bottom + 46}">{html.escape(x_axis[0])}</text>')
-    parts.append(f'<text transform="translate(14 {middle}) rotate(-90)">{html.escape(y_axis[0])}</text>')
+    parts.append(f'<text x="{(left + right) / 2}" y="{bottom + 52}">{html.escape(x_axis[0])}</text>')
+    parts.append(f'<text transform="translate(18 {middle}) rotate(-90)">{html.escape(y_axis[0])}</text>')
     for (_, look), rows in zip(labels, data[start]["curves"], strict=True):
         parts.append(f'<path class="mm-curve mm-{look.replace(" ", " mm-")}" d="{path(rows)}"/>')
     sample = '<svg viewBox="0 0 30 8" aria-hidden="true"><path class="mm-{}" d="M0 4H30"/></svg>'
@@ -174,7 +174,7 @@ def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, n
         for label, look in labels
     )
     content = (
-        f'<svg class="mm-curves" viewBox="0 0 640 352" role="img" aria-label="{html.escape(alt)}" '
+        f'<svg class="mm-curves" viewBox="0 0 640 362" role="img" aria-label="{html.escape(alt)}" '
         f'data-x="{json.dumps(columns)}">{"".join(parts)}</svg><ul class="mm-legend">{legend}</ul>'
     )
     _show_slider(controls, data, start, content, alt, caption, name)

@@ -148,8 +148,8 @@ class TestCurveSlider:
         level, clipped = payload["frames"][1]["curves"]
         # .1 is halfway between .01 and 1 on a logarithmic axis from 300 (bottom) to 12 (top); the rest is clipped.
         assert level == [156, 156, 156] and clipped == [300, 12, 12]
-        assert json.loads(re.search(r'data-x="(.*?)"', markup).group(1)) == [64, 346, 628]
-        assert markup.count('d="M64 156L346 156L628 156"') == 1
+        assert json.loads(re.search(r'data-x="(.*?)"', markup).group(1)) == [92, 360, 628]
+        assert markup.count('d="M92 156L360 156L628 156"') == 1
 
     @pytest.mark.parametrize(
         ("change", "name"),
