@@ -27,7 +27,8 @@ class Exact:
     features : (Y, d), d 1 or 2; reference : (Y,), the reference policy; beta : rational
     pair_weights : (P,), rho on the pairs (0, 1), (0, 2), ..., (Y - 2, Y - 1)
 
-    Rationals are int, float or fractions.Fraction, taken at their exact value. ValueError on another d.
+    Rationals are int, float or fractions.Fraction, taken at their exact value. ValueError on another d, and on weights,
+    reference or pair_weights that are not positive or do not sum to one exactly.
     """
 
     weights: tuple
@@ -40,6 +41,10 @@ class Exact:
     def __post_init__(self):
         if len(self.features[0]) not in (1, 2):
             raise ValueError(f"features: expected one or two columns, got {len(self.features[0])}")
+        for name in ("weights", "reference", "pair_weights"):
+            values = [Fraction(v) for v in getattr(self, name)]
+            if min(values) <= 0 or sum(values) != 1:
+                raise ValueError(f"{name}: expected positive numbers that sum to one exactly, got {values!r:.80}")
 
     @cached_property
     def difference(self):

@@ -78,6 +78,10 @@ def test_bad_input_is_named():
     one = ((F(1, 2), F(1, 2)), ((0,), (2,)), ((1,), (0,)), (F(1, 2), F(1, 2)), (1,))
     with pytest.raises(ValueError, match="^features: expected one or two columns, got 3"):
         Exact(one[0], one[1], ((1, 2, 3), (0, 0, 0)), *one[3:])
+    for position, name in [(0, "weights"), (3, "reference"), (4, "pair_weights")]:
+        for bad in [(F(1, 2), F(1, 3)), (F(-1, 2), F(3, 2)), (0.1, 0.9)]:
+            with pytest.raises(ValueError, match=f"^{name}: expected positive numbers that sum to one"):
+                Exact(*(bad if k == position else part for k, part in enumerate(one)))
     with pytest.raises(ValueError, match="^statement: expected one of realizable"):
         verified_slack(Exact(*one), "best")
     with pytest.raises(ValueError, match="^difference: expected pairs of full rank"):
