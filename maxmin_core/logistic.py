@@ -6,12 +6,12 @@ import numpy as np
 from scipy.optimize import linprog
 from scipy.special import expit, log_expit
 
-__all__ = ["fit_logistic", "rank"]
+__all__ = ["fit_logistic", "newton_step", "rank", "well_scaled"]
 
 
 def rank(matrix):
     """Return the rank of an (n, d) matrix, whatever the scale of its columns."""
-    _, coordinates = _well_scaled(matrix)
+    _, coordinates = well_scaled(matrix)
     return coordinates.shape[1]
 
 
@@ -37,7 +37,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
     if not counted.all():
         # A row without weight must not span directions that the data leave open.
         difference, wins, losses = difference[counted], wins[counted], None if losses is None else losses[counted]
-    z, coordinates = _well_scaled(difference)
+    z, coordinates = well_scaled(difference)
     penalty = l2 * coordinates.T @ coordinates
     at, margin = np.zeros(z.shape[1]), np.zeros(len(z))
     value = _objective(at, margin, wins, losses, penalty)
@@ -45,7 +45,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
     for _ in range(max_iter):
         gradient, hessian = _derivatives(z, margin, wins, losses)
         gradient += penalty @ at
-        step = _newton_step(hessian + penalty, gradient)
+        step = newton_step(hessian + penalty, gradient)
         move = z @ step
         reach, stride = np.abs(margin).max(initial=0.0), np.abs(move).max(initial=0.0)
         # Newton squares the error: a step as short as this leaves about 1e-14.
@@ -81,7 +81,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
     return coordinates @ at
 
 
-def _well_scaled(matrix):
+def well_scaled(matrix):
     """Return (z, coordinates), z = matrix @ coordinates of full column rank, coordinates (d, r) in the row space."""
     d = matrix.shape[1]
     scale = np.abs(matrix).max(axis=0, initial=0.0)
@@ -113,13 +113,12 @@ def _well_scaled(matrix):
     return unit @ (vectors[kept].T / values[kept]), coordinates
 
 
-def _newton_step(hessian, gradient):
-    """Solve for Newton's step after scaling the Hessian to a unit diagonal."""
-    scale = np.sqrt(np.diag(hessian))
-    scale[scale == 0] = 1.0
-    scaled = hessian / np.outer(scale, scale)
-    scaled[np.diag_indices_from(scaled)] += 1e-15
-    return -np.linalg.solve(scaled, gradient / scale) / scale
+def newton_step(hessian, gradient):
+    """Return -hessian^{-1} gradient, (..., d), one or many at once, solved after scaling to a unit diagonal."""
+    scale = np.sqrt(np.diagonal(hessian, axis1=-2, axis2=-1))
+    scale = np.where(scale == 0, 1.0, scale)
+    scaled = hessian / (scale[..., :, None] * scale[..., None, :]) + 1e-15 * np.eye(scale.shape[-1])
+    return -np.linalg.solve(scaled, (gradient / scale)[..., None])[..., 0] / scale
 
 
 def _objective(at, margin, wins, losses, penalty):

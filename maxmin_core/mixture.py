@@ -1,0 +1,377 @@
+"""Mixtures of Bradley-Terry rewards, learned from comparisons and annotator ids by expectation-maximisation."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from .comparisons import Comparisons
+from .likelihood import Counts
+from .logistic import newton_step, rank
+from .preferences import annotator_log_likelihood
+from .validation import as_float
+
+__all__ = ["MixtureFit", "fit_mixture", "select_n_groups"]
+
+# Restarts are compared on a subsample of about this size; only the best goes through all data.
+_SUBSAMPLE_ANNOTATORS, _SUBSAMPLE_COMPARISONS = 1000, 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """Hold a fitted mixture: annotator i is of group u with probability eta(u), and prefers by p_u.
+
+    Attributes
+    ----------
+    weights : (K,) float, shares eta, in falling order
+    parameters : (K, d) float, phi_u, in logits per unit of feature
+    responsibilities : (n_annotators, K) float, posterior probability of each group; 0 or 1 under hard assignment
+    log_likelihood : float, sum_i log sum_u eta(u) prod_j p_u(j), in nats
+    history : (n_iter + 1,) float, the objective of the run that won, on all data; it never falls
+    converged : bool; n_iter : int, passes over all data
+    """
+
+    weights: np.ndarray
+    parameters: np.ndarray
+    responsibilities: np.ndarray
+    log_likelihood: float
+    history: np.ndarray
+    converged: bool
+    n_iter: int
+
+    def posterior(self, comparisons):
+        """Return the responsibilities of annotators, old or new, (n_annotators, K); the shares where one made none.
+
+        ValueError on features of another dimension. Chapter 4.
+        """
+        return softmax(self._joint(comparisons), axis=1)
+
+    def bic(self, comparisons):
+        """Return -2 log L + p log n, n the number of annotators, p = K r + K - 1, r the rank of the compared pairs.
+
+        What n counts is a choice: `select_n_groups` also reports the value with n comparisons. Chapter 4.
+        """
+        return self._criterion(comparisons, len(np.unique(comparisons.annotator)))
+
+    def _criterion(self, comparisons, n):
+        k = len(self.weights)
+        n_parameters = k * rank(comparisons.difference) + k - 1
+        return float(-2 * logsumexp(self._joint(comparisons), axis=1).sum() + n_parameters * np.log(n))
+
+    def _joint(self, comparisons):
+        with np.errstate(divide="ignore"):
+            return annotator_log_likelihood(self.parameters, comparisons).T + np.log(self.weights)
+
+
+def fit_mixture(
+    comparisons,
+    n_groups,
+    *,
+    assignment="soft",
+    n_restarts=10,
+    max_iter=500,
+    tol=1e-8,
+    l2=0.0,
+    seed=0,
+    start=None,
+):
+    """Fit shares eta and parameters phi_u of K groups of annotators by expectation-maximisation.
+
+    E-step   soft: q_i(u) prop. to eta(u) prod_j sigma(<phi_u, Dpsi_ij>), in the log domain
+             hard: q_i(u) = 1 for the u of largest prod_j sigma(<phi_u, Dpsi_ij>); the shares are not used
+    M-step   eta = mean q; phi_u a safeguarded Newton step up sum_i q_i(u) log L_i(phi_u) - (l2 / 2) ||phi_u||^2
+
+    One step is enough for the objective never to fall: soft the observed-data log-likelihood, hard
+    sum_i max_u log L_i(phi_u), both minus the penalty. Half of the restarts begin at annotators far apart, as
+    k-means++ does, half at random responsibilities; on large data they run on a subsample of annotators and the best
+    goes on through all. A soft group that loses its annotators keeps a share near zero; a hard one is begun anew at
+    the annotator whom the others explain worst.
+
+    Parameters
+    ----------
+    comparisons : Comparisons; every annotator from 0 on makes at least one
+    n_groups : int, K, from 1 to the number of annotators
+    assignment : 'soft' or 'hard'
+    n_restarts, max_iter : int, at least 1
+    tol : float, the relative change of the objective at which to stop
+    l2 : float, at least 0, the strength of the ridge penalty on the summed log-likelihood
+    seed : int or numpy.random.Generator
+    start : (n_annotators, K) float, responsibilities to begin with instead of restarts; rows sum to one
+
+    Returns
+    -------
+    MixtureFit
+
+    Raises
+    ------
+    ValueError
+        On K out of range, an unknown assignment, an annotator without comparisons, or a bad number.
+
+    Warns (RuntimeWarning) when it stops at max_iter, and when rewards diverge because some group's choices are
+    separable: use l2 > 0. Source: Dempster et al. (1977), Lange (1995); hard: Algorithm 2 of the paper. Chapter 4.
+    """
+    l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
+    rng = np.random.default_rng(seed)
+    counts = Counts.of(comparisons, l2)
+    if start is not None:
+        start = as_float("start", start, (comparisons.n_annotators, n_groups))
+        if (start < 0).any() or (np.abs(start.sum(axis=1) - 1) > 1e-9).any():
+            raise ValueError(f"start: expected rows that are distributions, got row sums {start.sum(axis=1)!r:.60}")
+        begin = _first_step(counts, start[:, None])
+    elif n_groups == 1:
+        begin = _first_step(counts, np.ones((comparisons.n_annotators, 1, 1)))
+    else:
+        sample = _subsample(comparisons, rng, n_groups)
+        small = counts if sample is comparisons else Counts.of(sample, l2)
+        begin = _first_step(small, _starts(small, n_groups, n_restarts, rng))
+        if small is not counts:
+            run = _climb(small, *begin, assignment, max_iter, max(tol, 1e-6))
+            best = int(np.argmax(run.value))
+            inward = np.linalg.pinv(counts.coordinates) @ small.coordinates
+            begin = run.shares[best : best + 1], run.phi[best : best + 1] @ inward.T
+    run = _climb(counts, *begin, assignment, max_iter, tol)
+    return _finish(counts, run, int(np.argmax(run.value)), assignment, tol)
+
+
+def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
+    """Compare numbers of groups: held-out log-likelihood over annotators, and BIC with either meaning of n.
+
+    Every fold holds out whole annotators; held-out annotators are scored by log sum_u eta(u) prod_j p_u(j).
+
+    Parameters
+    ----------
+    comparisons : Comparisons
+    candidates : iterable of int, numbers of groups
+    criterion : 'heldout', 'bic' (n annotators) or 'bic_comparisons', decides the column 'chosen'
+    n_folds : int, from 2 to the number of annotators; seed : int
+    fit : further arguments of `fit_mixture`
+
+    Returns
+    -------
+    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons, heldout and its standard error
+    heldout_se (nats per annotator), chosen (bool)
+
+    Raises
+    ------
+    ValueError
+        On no candidates, an unknown criterion, folds out of range, or what `fit_mixture` refuses. Chapter 4.
+    """
+    import pandas as pd
+
+    candidates = sorted(set(candidates))
+    n = comparisons.n_annotators
+    if not candidates:
+        raise ValueError("candidates: expected at least one number of groups, got none")
+    if criterion not in ("heldout", "bic", "bic_comparisons"):
+        raise ValueError(f"criterion: expected 'heldout', 'bic' or 'bic_comparisons', got {criterion!r}")
+    if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= n:
+        raise ValueError(f"n_folds: expected an integer in 2..{n}, got {n_folds!r}")
+    fold = np.random.default_rng(seed).permutation(n) % n_folds
+    rows = []
+    for k in candidates:
+        whole = fit_mixture(comparisons, k, seed=seed, **fit)
+        heldout = np.empty(n)
+        for f in range(n_folds):
+            train, test = (_annotators(comparisons, np.flatnonzero(part)) for part in (fold != f, fold == f))
+            heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
+        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
+        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean(), heldout.std(ddof=1) / np.sqrt(n)))
+    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout", "heldout_se"]
+    table = pd.DataFrame(rows, columns=columns).set_index("n_groups")
+    score = table.heldout if criterion == "heldout" else -table[criterion]
+    table["chosen"] = table.index == score.idxmax()
+    return table
+
+
+@dataclass
+class _Run:
+    """R climbs: value (R,), shares (R, K), phi (R, K, r), the values of every pass, passes (R,), converged (R,)."""
+
+    value: np.ndarray
+    shares: np.ndarray
+    phi: np.ndarray
+    history: list
+    passes: np.ndarray
+    converged: np.ndarray
+
+
+def _climb(counts, shares, phi, assignment, max_iter, tol):
+    """Climb from R starts at once; those that have converged wait for the others without costing anything."""
+    hard = assignment == "hard"
+    value, likelihood, down = _evaluate(counts, shares, phi, hard)
+    none = np.zeros(len(phi), dtype=int)
+    run = _Run(value.copy(), shares.copy(), phi.copy(), [value.copy()], none, none > 0)
+    going, hessian, halved = np.arange(len(phi)), None, False
+    reach = np.linalg.norm(counts.z, axis=1).max()
+    for iteration in range(max_iter):
+        q = _responsibilities(likelihood, shares, hard)
+        # Where a pass is dear the curvature is kept for a while: the step need not be Newton's, only upwards.
+        fresh = hessian is None or halved or len(counts.z) < 50_000 or (iteration & (iteration - 1)) == 0
+        gradient, found = counts.derivatives(phi, down, q, fresh)
+        hessian = found if fresh else hessian
+        step = newton_step(hessian, gradient)
+        length, present = (reach * np.linalg.norm(v, axis=-1, keepdims=True) for v in (step, phi))
+        step = step * np.minimum(1.0, (10.0 + present) / np.maximum(length, 1e-300))
+        new_shares = q.mean(axis=0)
+        if hard and (new_shares == 0).any():
+            step = _begin_anew(counts, likelihood, phi, step, new_shares)
+        size, halved = np.ones(len(phi)), False
+        for _ in range(40):
+            new_phi = phi + size[:, None, None] * step
+            new_value, likelihood, new_down = _evaluate(counts, new_shares, new_phi, hard)
+            worse = new_value < value - 1e-13 * np.abs(value)
+            if not worse.any():
+                break
+            size[worse], halved = size[worse] / 2, True
+        settled = (new_value - value) <= tol * np.abs(value)
+        if halved:
+            settled &= size > 0.4
+        # A fall of the size of rounding is none.
+        shares, phi, down, value = new_shares, new_phi, new_down, np.maximum(new_value, value)
+        run.value[going], run.shares[going], run.phi[going] = value, shares, phi
+        run.history.append(run.value.copy())
+        run.passes[going] = iteration + 1
+        run.converged[going[settled]] = True
+        if settled.all():
+            break
+        if settled.any():
+            keep = ~settled
+            columns = np.repeat(keep, phi.shape[1])
+            going, shares, phi, value, hessian = going[keep], shares[keep], phi[keep], value[keep], hessian[keep]
+            likelihood, down = likelihood[:, keep], down[:, columns]
+    return run
+
+
+def _evaluate(counts, shares, phi, hard):
+    """Return the objective (R,), every annotator's log-likelihood (A, R, K) and sigma(-margin) (P, R K)."""
+    likelihood, down = counts.log_likelihood(phi)
+    with np.errstate(divide="ignore"):
+        of_annotator = likelihood.max(axis=-1) if hard else logsumexp(likelihood + np.log(shares), axis=-1)
+    ridge = np.einsum("rki,ij,rkj->r", phi, counts.penalty, phi) / 2
+    return of_annotator.sum(axis=0) - ridge, likelihood, down
+
+
+def _responsibilities(likelihood, shares, hard):
+    """Return q, (A, R, K)."""
+    if hard:
+        return np.eye(likelihood.shape[-1])[likelihood.argmax(axis=-1)]
+    with np.errstate(divide="ignore"):
+        return softmax(likelihood + np.log(shares), axis=-1)
+
+
+def _first_step(counts, q):
+    """Return shares (R, K) and phi (R, K, r): three Newton steps from zero with the responsibilities held."""
+    phi = np.zeros((*q.shape[1:], counts.z.shape[1]))
+    for _ in range(3):
+        _, down = counts.log_likelihood(phi)
+        gradient, hessian = counts.derivatives(phi, down, q)
+        # As if every group had one more comparison on every direction: a group of few annotators must not run away.
+        scale = np.einsum("pi,pj->ij", counts.z, counts.z) / len(counts.z)
+        phi = phi + newton_step(hessian + scale, gradient + phi @ scale)
+    return q.mean(axis=0), phi
+
+
+def _begin_anew(counts, likelihood, phi, step, shares):
+    """Point the step of every empty group to the reward of the annotator whom the present groups explain worst."""
+    worst = (likelihood.max(axis=-1) / counts.total[:, None]).argmin(axis=0)
+    for run, group in np.argwhere(shares == 0):
+        alone = np.zeros((len(likelihood), 1, 1))
+        alone[worst[run]] = 1.0
+        step[run, group] = _first_step(counts, alone)[1][0, 0] - phi[run, group]
+    return step
+
+
+def _starts(counts, n_groups, n_restarts, rng):
+    """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random."""
+    n = counts.won.shape[0]
+    moment = counts.z.T @ counts.z / len(counts.z)
+    values, vectors = np.linalg.eigh(moment)
+    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    at = counts.scores @ spread / counts.total[:, None]
+    q = rng.dirichlet(np.ones(n_groups), size=(n, n_restarts))
+    for restart in range((n_restarts + 1) // 2):
+        distance = np.full((n, n_groups), np.inf)
+        for k in range(n_groups):
+            nearest = distance.min(axis=1)
+            chance = nearest if k and nearest.sum() > 0 else np.ones(n)
+            centre = rng.choice(n, p=chance / chance.sum())
+            distance[:, k] = ((at - at[centre]) ** 2).sum(axis=1)
+        q[:, restart] = 0.1 / n_groups + 0.9 * np.eye(n_groups)[distance.argmin(axis=1)]
+    return q
+
+
+def _subsample(comparisons, rng, n_groups):
+    """Return the comparisons of some annotators, or all where they are few."""
+    n = comparisons.n_annotators
+    share = min(1.0, _SUBSAMPLE_ANNOTATORS / n, _SUBSAMPLE_COMPARISONS / len(comparisons))
+    size = max(int(share * n), min(n, 25 * n_groups))
+    return comparisons if size >= n else _annotators(comparisons, np.sort(rng.choice(n, size=size, replace=False)))
+
+
+def _annotators(comparisons, kept):
+    """Return the comparisons of the annotators kept, numbered anew in their order."""
+    number = np.full(comparisons.n_annotators, -1)
+    number[kept] = np.arange(len(kept))
+    inside = number[comparisons.annotator] >= 0
+    return Comparisons(
+        comparisons.features,
+        comparisons.winner[inside],
+        comparisons.loser[inside],
+        number[comparisons.annotator[inside]],
+        comparisons.items,
+    )
+
+
+def _finish(counts, run, best, assignment, tol):
+    """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
+    n_iter = int(run.passes[best])
+    history = np.array([values[best] for values in run.history[: n_iter + 1]])
+    order = np.argsort(-run.shares[best], kind="stable")
+    shares, phi = run.shares[best][order], run.phi[best][order]
+    likelihood, _ = counts.log_likelihood(phi)
+    with np.errstate(divide="ignore"):
+        joint = likelihood + np.log(shares)
+    responsibilities = _responsibilities(likelihood, shares, assignment == "hard")
+    if not run.converged[best]:
+        warnings.warn(
+            f"fit_mixture: stopped at max_iter={n_iter} before the objective settled to {tol:g}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    reach = np.abs(counts.z @ phi[shares > 0].T).max()
+    if reach > 30:
+        warnings.warn(
+            f"fit_mixture: a margin of {reach:.0f} logits; the choices within some group are separable, or nearly, and "
+            "its reward diverges; expected overlapping choices or l2 > 0",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return MixtureFit(
+        weights=shares,
+        parameters=phi @ counts.coordinates.T,
+        responsibilities=responsibilities,
+        log_likelihood=float(logsumexp(joint, axis=1).sum()),
+        history=history,
+        converged=bool(run.converged[best]),
+        n_iter=n_iter,
+    )
+
+
+def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
+    n = comparisons.n_annotators
+    if not isinstance(n_groups, int | np.integer) or not 1 <= n_groups <= n:
+        raise ValueError(f"n_groups: expected an integer from 1 to the number of annotators, {n}, got {n_groups!r}")
+    if assignment not in ("soft", "hard"):
+        raise ValueError(f"assignment: expected 'soft' or 'hard', got {assignment!r}")
+    for name, value in (("n_restarts", n_restarts), ("max_iter", max_iter)):
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    silent = np.flatnonzero(np.bincount(comparisons.annotator, minlength=n) == 0)
+    if len(silent):
+        raise ValueError(f"comparisons: expected at least one of every annotator, got none by annotator {silent[0]}")
+    l2, tol = float(as_float("l2", l2, ())), float(as_float("tol", tol, ()))
+    for name, value in (("l2", l2), ("tol", tol)):
+        if value < 0:
+            raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+    return l2, tol
