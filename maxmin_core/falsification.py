@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["Falsification", "falsify"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Falsification:
     """Hold what a search for the smallest slack has found.
 
@@ -57,9 +57,12 @@ def falsify(slack, decode, dimension, *, n_random, n_adversarial, seed, n_steps=
     ValueError
         On counts below 1, or when the statement applies to none of the random instances. Chapter 2.
     """
-    for name, value in [("dimension", dimension), ("n_random", n_random), ("n_adversarial", n_adversarial)]:
-        if value < 1:
-            raise ValueError(f"{name}: expected at least 1, got {value}")
+    counts = {"dimension": dimension, "n_random": n_random, "n_adversarial": n_adversarial, "n_steps": n_steps}
+    for name, value in (counts | {"block": block}).items():
+        if not isinstance(value, int | np.integer) or value < 1:
+            raise ValueError(f"{name}: expected at least 1, an integer, got {value!r}")
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance: expected a number of at least 0, got {tolerance!r}")
     rng = np.random.default_rng(seed)
 
     def evaluate(points):

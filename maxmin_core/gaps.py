@@ -22,7 +22,7 @@ __all__ = [
 KINDS = ("lower", "upper", "textbook", "pairwise", "observable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignments:
     """Hold B instances of one size: the policy of the reward phi, judged by the reward phi + delta.
 
@@ -138,10 +138,14 @@ def gaps(alignments):
     log_policy = alignments.log_policy()
     policy = np.exp(log_policy)
     t = (policy[..., None, :] * _apart(alignments.advantage)).sum(axis=-1) / alignments.beta[:, None, None]
-    # No term of E_pi[e^t - 1 - t] is negative: nothing cancels, however close the policy is to one response.
-    tame = np.minimum(t, 500.0)
-    direct = np.log1p((policy * tame**2 * _integral(tame)).sum(axis=-1))
-    divergence = np.where(t.max(axis=-1) < 500, direct, logsumexp(log_policy + t, axis=-1))
+    # No term of E_pi[e^t - 1 - t] is negative: nothing cancels, however close the policy is to one response. Where e^t
+    # is large it meets pi inside the exponential, and only where even that is too large does the logarithm come first.
+    grown = log_policy + t
+    tame = np.minimum(t, 1.0)
+    steep = np.exp(np.minimum(grown, 600.0)) - policy * (1.0 + np.maximum(t, 0.0))
+    terms = np.where(t < 1, policy * tame**2 * _integral(tame), steep)
+    direct = np.log1p(np.where(np.isfinite(log_policy), terms, 0.0).sum(axis=-1))
+    divergence = np.where(grown.max(axis=-1) < 600, direct, logsumexp(grown, axis=-1))
     return alignments.beta * (alignments.prompt_weights * divergence).sum(axis=-1)
 
 
@@ -158,6 +162,8 @@ def bounds(alignments, kind, n_steps=33):
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if not isinstance(n_steps, int | np.integer) or n_steps < 2:
+        raise ValueError(f"n_steps: expected an integer of at least 2, got {n_steps!r}")
     if kind in ("pairwise", "observable"):
         apart = mismatch.probability_difference(*_margins(alignments))
         if kind == "pairwise":
@@ -194,7 +200,7 @@ def impossibility_bounds(instances, alignments):
 def relative_slack(instance, kind):
     """Return 1 - bound / gap of every instance, (B,), for 'upper' 1 - gap / bound: below zero a violation.
 
-    instance : Alignments; for 'impossibility' (Instances, Alignments). NaN where the gap is zero.
+    instance : Alignments; for 'impossibility' (Instances, Alignments). NaN where gap and bound are both zero.
     """
     if kind == "impossibility":
         instances, alignments = instance
@@ -203,7 +209,7 @@ def relative_slack(instance, kind):
         alignments = instance
         bound = bounds(alignments, kind)
     above, below = (gaps(alignments), bound) if kind == "upper" else (bound, gaps(alignments))
-    return 1 - above / np.where(below > 0, below, np.nan)
+    return mismatch.shortfall(above, below)
 
 
 def _reach(alignments):

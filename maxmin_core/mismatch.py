@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, log_expit, ndtr, softmax
 
+from .logistic import newton_step
+
 __all__ = [
     "KINDS",
     "Instances",
@@ -14,13 +16,14 @@ __all__ = [
     "pooled_mle",
     "reasons",
     "relative_slack",
+    "shortfall",
     "wide_sampler",
 ]
 
 KINDS = ("mle", "mle_H", "realizable", "two_groups", "two_groups_H")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instances:
     """Hold B instances of the pooling problem of one size; the group in question is group 0.
 
@@ -29,13 +32,16 @@ class Instances:
     weights : (B, U) float, shares, group 0 first
     parameters : (B, U, d) float
     difference : (B, n, d) float, compared pairs
-    pair_weights : (B, n) float, the distribution rho
+    pair_weights : (B, n) float, the distribution rho; the difference of a pair of weight zero becomes zero
     """
 
     weights: np.ndarray
     parameters: np.ndarray
     difference: np.ndarray
     pair_weights: np.ndarray
+
+    def __post_init__(self):
+        object.__setattr__(self, "difference", np.where(self.pair_weights[..., None] > 0, self.difference, 0.0))
 
     @property
     def logits(self):
@@ -46,6 +52,20 @@ class Instances:
     def second_moment(self):
         """H = E_rho[Dpsi Dpsi^T], (B, d, d)."""
         return self.difference.swapaxes(-1, -2) @ (self.pair_weights[..., None] * self.difference)
+
+    @property
+    def basis(self):
+        """Return (B, d, d) columns that H turns into a unit matrix, zero for the directions without data.
+
+        The eigenvectors are those of H with unit diagonal: what counts as no data does not depend on units of features.
+        """
+        moment = self.second_moment
+        scale = np.sqrt(np.einsum("bii->bi", moment))
+        scale[scale == 0] = 1.0
+        values, vectors = np.linalg.eigh(moment / (scale[:, :, None] * scale[:, None, :]))
+        kept = values > 1e-12 * values[:, -1:]
+        vectors = vectors * (kept / np.sqrt(np.where(kept, values, 1.0)))[:, None, :]
+        return vectors / scale[:, :, None]
 
 
 def wide_sampler(max_groups, n_pairs, n_features):
@@ -83,10 +103,8 @@ def pooled_mle(instances, max_iter=200):
     logits = instances.logits
     wins = rho * np.einsum("bu,bun->bn", instances.weights, expit(logits))
     losses = rho * np.einsum("bu,bun->bn", instances.weights, expit(-logits))
-    # In an orthonormal basis of the compared differences, directions without data cost nothing and stay at zero.
-    values, vectors = np.linalg.eigh(instances.second_moment)
-    kept = values > 1e-12 * values[:, -1:]
-    basis = vectors * kept[:, None, :]
+    # Directions without data cost nothing and stay at zero.
+    basis = instances.basis
     z = difference @ basis
 
     def objective(at):
@@ -102,7 +120,7 @@ def pooled_mle(instances, max_iter=200):
         gradient = ((losses * up - wins * down)[:, None] @ z)[:, 0]
         curvature = (wins + losses) * up * down
         hessian = z.swapaxes(-1, -2) @ (curvature[..., None] * z)
-        step = _newton_step(hessian, gradient, kept)
+        step = newton_step(hessian, gradient)
         move = np.abs((z @ step[..., None])[..., 0]).max(axis=-1)
         reach = np.abs(margin).max(axis=-1)
         step *= np.minimum(1.0, 10.0 * (1.0 + reach) / np.maximum(move, 1e-300))[:, None]
@@ -119,12 +137,25 @@ def pooled_mle(instances, max_iter=200):
         if done.all():
             break
         # Most settle within ten steps: the few that need a hundred do not make the others wait.
-        going, z, wins, losses, kept, at, value = (a[~done] for a in (going, z, wins, losses, kept, at, value))
-    return np.where(settled[:, None], np.einsum("bde,be->bd", basis, phi), np.nan)
+        going, z, wins, losses, at, value = (a[~done] for a in (going, z, wins, losses, at, value))
+    phi = np.einsum("bde,be->bd", basis, phi)
+    open_ended = ~basis.any(axis=1).all(axis=1)
+    if open_ended.any():
+        # Of minimum norm: without the part that no compared difference sees. The columns are scaled, as in `basis`.
+        rows = difference[open_ended]
+        scale = np.abs(rows).max(axis=1, keepdims=True)
+        null = np.eye(rows.shape[-1]) - np.linalg.pinv(rows / np.where(scale == 0, 1.0, scale), rcond=1e-7) @ (
+            rows / np.where(scale == 0, 1.0, scale)
+        )
+        null = null / np.where(scale == 0, 1.0, scale).swapaxes(-1, -2)
+        phi[open_ended] -= (null @ np.linalg.pinv(null, rcond=1e-7) @ phi[open_ended][..., None])[..., 0]
+    return np.where(settled[:, None], phi, np.nan)
 
 
 def mismatches(instances, norm="euclidean"):
-    """Return ||phi* - phi_0|| of every instance, (B,); with norm 'H', ||a||_H^2 = a^T H a."""
+    """Return ||phi* - phi_0|| of every instance, (B,); with norm 'H', ||a||_H^2 = a^T H a. ValueError on another."""
+    if norm not in ("euclidean", "H"):
+        raise ValueError(f"norm: expected 'euclidean' or 'H', got {norm!r}")
     delta = displacements(instances)
     if norm == "H":
         along = np.einsum("bnd,bd->bn", instances.difference, delta)
@@ -140,34 +171,38 @@ def displacements(instances):
     """
     difference, rho, logits = instances.difference, instances.pair_weights, instances.logits
     delta = pooled_mle(instances) - instances.parameters[:, 0]
-    values, vectors = np.linalg.eigh(instances.second_moment)
-    kept = values > 1e-12 * values[:, -1:]
-    z = difference @ (vectors * kept[:, None, :])
+    basis = instances.basis
+    z = difference @ basis
     apart = np.einsum("bu,bun->bn", instances.weights, probability_difference(logits, logits[:, :1]))
     for _ in range(3):
         margin = logits[:, 0] + np.einsum("bnd,bd->bn", difference, delta)
         residual = probability_difference(margin, logits[:, 0]) - apart
         gradient = np.einsum("bn,bnd->bd", rho * residual, z)
         curvature = rho * expit(margin) * expit(-margin)
-        step = _newton_step(z.swapaxes(-1, -2) @ (curvature[..., None] * z), gradient, kept)
-        delta = delta + np.einsum("bde,be->bd", vectors, step)
+        step = newton_step(z.swapaxes(-1, -2) @ (curvature[..., None] * z), gradient)
+        delta = delta + np.einsum("bde,be->bd", basis, step)
     return delta
 
 
 def bounds(instances, kind):
-    """Return the lower bound of one kind for every instance, (B,); `mismatch_bound` states the kinds."""
+    """Return the lower bound of one kind for every instance, (B,); `mismatch_bound` states the kinds.
+
+    ValueError on another kind, or on more than two groups where two are meant.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    if kind.startswith("two_groups") and instances.parameters.shape[1] != 2:
+        raise ValueError(f"kind: {kind!r} expected two groups, got {instances.parameters.shape[1]}")
     logits, rho, difference = instances.logits, instances.pair_weights, instances.difference
     apart = probability_difference(logits, logits[:, :1])
     pooled_apart = np.einsum("bu,bun->bn", instances.weights, apart)
     length = np.linalg.norm(difference, axis=-1)
     if kind in ("mle", "mle_H"):
         pull = np.einsum("bn,bnd->bd", rho * pooled_apart, difference)
-        values, vectors = np.linalg.eigh(instances.second_moment)
         if kind == "mle":
-            return _ratio(4 * np.linalg.norm(pull, axis=-1), values[:, -1])
-        along = np.einsum("bde,bd->be", vectors, pull)
-        kept = values > 1e-12 * values[:, -1:]
-        return 4 * np.sqrt(np.where(kept, along**2 / np.where(kept, values, 1.0), 0.0).sum(axis=-1))
+            largest = np.linalg.eigvalsh(instances.second_moment)[:, -1]
+            return _ratio(4 * np.linalg.norm(pull, axis=-1), largest)
+        return 4 * np.linalg.norm(np.einsum("bde,bd->be", instances.basis, pull), axis=-1)
     if kind == "realizable":
         return _ratio(4 * (rho * np.abs(pooled_apart)).sum(axis=-1), length.max(axis=-1))
     disagreement = np.abs(apart[:, 1])
@@ -181,9 +216,15 @@ def bounds(instances, kind):
 
 
 def relative_slack(instances, kind):
-    """Return 1 - bound / truth of every instance, (B,): below zero a violation; NaN where the mismatch is zero."""
-    truth = mismatches(instances, "H" if kind.endswith("H") else "euclidean")
-    return 1 - bounds(instances, kind) / np.where(truth > 0, truth, np.nan)
+    """Return 1 - bound / truth of every instance, (B,): below zero a violation; NaN where both are zero."""
+    return shortfall(bounds(instances, kind), mismatches(instances, "H" if kind.endswith("H") else "euclidean"))
+
+
+def shortfall(below, above, negligible=1e-290):
+    """Return 1 - below / above: NaN where both are negligible or above is NaN, -inf where only above is."""
+    empty = np.where(below > negligible, -np.inf, np.nan)
+    ratio = below / np.where(above > negligible, above, 1.0)
+    return np.where(np.isnan(above), np.nan, np.where(above > negligible, 1 - ratio, empty))
 
 
 def reasons(instances, kind, tolerance=1e-9):
@@ -198,25 +239,22 @@ def reasons(instances, kind, tolerance=1e-9):
         elif kind == "realizable":
             pooled = instances.weights[b] @ expit(instances.logits[b])
             misfit = np.abs(pooled - expit(instances.difference[b] @ phi[b])).max()
-            if not misfit <= tolerance:
+            if np.isnan(misfit):
+                why = "does not apply: the single reward is beyond double precision"
+            elif not misfit <= tolerance:
                 why = f"does not apply: the pooled preference is off Bradley-Terry by {misfit:.2g}"
         if not why and not instances.difference[b].any():
             why = "is zero: the compared differences are all zero (degenerate features)"
-        elif not why and np.ptp(instances.logits[b], axis=0).max() == 0:
+        elif not why and instances.weights[b, 0] == 1:
+            why = "is zero: the group is everybody"
+        elif not why and np.ptp(instances.logits[b][instances.weights[b] > 0], axis=0).max() == 0:
             why = "is zero: the groups prefer alike (no diversity)"
+        elif not why and not probability_difference(instances.logits[b], instances.logits[b, :1]).any():
+            why = "is zero: the preferences are so certain that double precision sees no difference"
         elif not why and bounds(_one(instances, b), kind)[0] == 0:
             why = "is zero: the differences between the groups cancel"
         told.append(why)
     return told
-
-
-def _newton_step(hessian, gradient, kept):
-    """Return -hessian^{-1} gradient on the kept directions, zero on the others, after scaling to a unit diagonal."""
-    diagonal = np.sqrt(np.einsum("bii->bi", hessian))
-    diagonal[diagonal == 0] = 1.0
-    scaled = hessian / (diagonal[:, :, None] * diagonal[:, None, :])
-    scaled += np.einsum("bi,ij->bij", np.where(kept, 1e-15, 1.0), np.eye(hessian.shape[-1]))
-    return np.where(kept, -np.linalg.solve(scaled, (gradient / diagonal)[..., None])[..., 0] / diagonal, 0.0)
 
 
 def _one(instances, b):

@@ -1,6 +1,7 @@
 """One figure style; every figure leaves with its alternative text and its caption."""
 
 import html
+import itertools
 import json
 import math
 from importlib.resources import files
@@ -134,8 +135,18 @@ def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, n
     """
     for frame in frames:
         fits = len(frame["curves"]) == len(labels) and all(len(curve) == len(x) for curve in frame["curves"])
-        if not fits or not all(value > 0 for curve in frame["curves"] for value in curve):
-            raise ValueError(f"frames: expected {len(labels)} curves of {len(x)} numbers above 0, got another frame")
+        if not fits or not all(0 < value < math.inf for curve in frame["curves"] for value in curve):
+            raise ValueError(
+                f"frames: expected {len(labels)} curves of {len(x)} numbers above 0, got {frame['curves']!r:.80}"
+            )
+    for argument, (_, ticks) in (("x_axis", x_axis), ("y_axis", y_axis)):
+        if len(ticks) < 2 or not all(0 < a < b for a, b in itertools.pairwise(ticks)):
+            raise ValueError(f"{argument}: expected at least two rising ticks above 0, got {ticks!r:.80}")
+    if not all(0 < value < math.inf for value in x):
+        raise ValueError(f"x: expected finite numbers above 0, got {x!r:.80}")
+    for label, look in labels:
+        if not set(look.split()) <= {"a", "b", "dashed", "dotted"}:
+            raise ValueError(f"labels: expected a look of a, b, dashed, dotted, got {look!r} for {label!r}")
     start = _start(controls, frames)
     left, right, top, bottom = 92, 628, 12, 300
 
@@ -192,7 +203,9 @@ def _start(controls, frames):
     if len(frames) != expected:
         raise ValueError(f"frames: expected one for each of {expected} combinations of positions, got {len(frames)}")
     start = 0
-    for _, positions, position in controls:
+    for label, positions, position in controls:
+        if not 0 <= position < len(positions):
+            raise ValueError(f"controls: expected a start in 0..{len(positions) - 1} for {label!r}, got {position}")
         start = start * len(positions) + position
     return start
 

@@ -2,14 +2,15 @@
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_softmax
 
 from . import gaps
-from .alignment import Solution, best_values, kl_divergence, max_min
+from .alignment import Solution, certified, in_nats, kl_divergence
+from .dual import Dual
 from .falsification import Falsification, falsify
 from .mismatch import KINDS, Instances, bounds, reasons
 from .preferences import bradley_terry
-from .validation import as_distribution, as_float, as_log_reference, as_positive
+from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
 
 __all__ = [
     "Falsification",
@@ -122,9 +123,10 @@ def alignment_gap(policy, reward, log_reference, beta, prompt_weights=None):
         As `alignment.group_values`. Source: Corollary 1 of chapter 1. Chapter 3.
     """
     reward = as_float("reward", reward, ("X", "Y"))
+    policy = as_policy("policy", policy, reward.shape)
     log_reference = as_log_reference(log_reference, reward.shape)
-    beta = as_positive("beta", beta)
-    return max(0.0, beta * kl_divergence(policy, log_softmax(log_reference + reward / beta, axis=-1), prompt_weights))
+    own = log_softmax(log_reference + in_nats(reward, beta), axis=-1)
+    return float(beta) * kl_divergence(policy, own, prompt_weights)
 
 
 def gap_bounds(phi, phi_u, prompt_features, log_reference, beta, prompt_weights=None):
@@ -187,7 +189,7 @@ def observable_bound(phi, phi_u, prompt_features, pair_weights, log_reference, b
 
     Returns
     -------
-    float, in logits; 0 where a compared response is outside the reference's support
+    float, in logits; 0 where a compared response cannot be given, or a compared prompt never comes up
 
     Raises
     ------
@@ -217,10 +219,9 @@ def impossibility_bound(population, u, prompt_features, pair_weights, log_refere
     ValueError
         As `observable_bound`, on a group out of range, or on a single reward beyond double precision. Chapter 3.
     """
-    _instance(population, u, np.zeros((1, population.parameters.shape[1])), None, "mle")
+    order = _order(population, u)
     origin = np.zeros(population.parameters.shape[1])
     one = _alignment(origin, origin, prompt_features, log_reference, beta, prompt_weights, pair_weights)
-    order = [u, *(k for k in range(len(population.weights)) if k != u)]
     instances, alignments = gaps.pooled(population.weights[order][None], population.parameters[order][None], one)
     bound = float(gaps.impossibility_bounds(instances, alignments)[0])
     if np.isnan(bound):
@@ -247,8 +248,16 @@ def price_of_sharing(rewards, log_reference, beta, prompt_weights=None):
     ValueError
         As `alignment.group_values`. Chapter 3.
     """
-    best = best_values(rewards, log_reference, beta, prompt_weights)
-    return max_min(rewards - best[:, None, None], log_reference, beta, prompt_weights=prompt_weights)
+    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
+    if not len(rewards):
+        raise ValueError("rewards: expected at least one group, got none")
+    log_reference = as_log_reference(log_reference, rewards.shape[1:])
+    prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
+    in_nats(rewards, beta)
+    dual = Dual(rewards, log_reference, float(beta), prompt_weights)
+    dual.offsets = np.zeros(len(rewards))
+    dual.offsets = -np.array([dual.at(own)[0] for own in np.eye(len(rewards))])
+    return certified(dual)
 
 
 def chernoff_information(policy, other, prompt_weights=None):
@@ -257,46 +266,67 @@ def chernoff_information(policy, other, prompt_weights=None):
     policy, other : (X, Y) float, rows sum to one; prompt_weights : (X,) float or None. ValueError on wrong shapes.
     Chapter 3.
     """
-    policy = as_float("policy", policy, ("X", "Y"))
-    other = as_float("other", other, policy.shape)
+    policy = as_policy("policy", policy)
+    other = as_policy("other", other, policy.shape)
     weights = as_distribution("prompt_weights", prompt_weights, len(policy))
-    with np.errstate(divide="ignore"):
-        logs = np.log(policy), np.log(other)
-    both = np.isfinite(logs[0]) & np.isfinite(logs[1])
-    if (~both.any(axis=-1))[weights > 0].any():
+    policy, other, weights = (part[weights > 0] for part in (policy, other, weights))
+    both = (policy > 0) & (other > 0)
+    if (~both.any(axis=-1)).any():
         return np.inf  # no response in common
-    first, second = (np.where(both, log, 0.0) for log in logs)
+    p, q = np.where(both, policy, 1.0), np.where(both, other, 1.0)
+    t = (q - p) / p
+    log_ratio = np.where(np.abs(t) < 0.5, np.log1p(np.maximum(t, -0.5)), np.log(q) - np.log(p))
 
     def overlap(w):
-        return weights @ logsumexp(np.where(both, w * first + (1 - w) * second, -np.inf), axis=-1)
+        # 1 - sum p^w q^(1-w) = sum w p + (1 - w) q - p^w q^(1-w), no term of which is negative.
+        apart = policy * np.where(both, (1 - w) * t - np.expm1((1 - w) * log_ratio), 0.0)
+        apart = (apart + np.where(both, 0.0, w * policy + (1 - w) * other)).sum(axis=-1)
+        common = np.where(both, np.exp(w * np.log(p) + (1 - w) * np.log(q)), 0.0).sum(axis=-1)
+        return weights @ np.where(apart < 0.5, np.log1p(-np.minimum(apart, 0.5)), np.log(common))
 
-    return float(-minimize_scalar(overlap, bounds=(0, 1), method="bounded", options={"xatol": 1e-12}).fun)
+    # At its ends the overlap is that of the common support.
+    found = minimize_scalar(overlap, bounds=(0, 1), method="bounded", options={"xatol": 1e-12}).fun
+    return float(max(0.0, -found))
+
+
+def _order(population, u):
+    """Return the groups with u moved to the front; ValueError where there is no such group."""
+    n_groups = len(population.weights)
+    if not isinstance(u, int | np.integer) or not 0 <= u < n_groups:
+        raise ValueError(f"u: expected a group in 0..{n_groups - 1}, got {u!r}")
+    return [u, *(k for k in range(n_groups) if k != u)]
 
 
 def _instance(population, u, difference, pair_weights, kind):
     """Return one instance with group u moved to the front."""
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    n_groups, d = population.parameters.shape
-    if not isinstance(u, int | np.integer) or not 0 <= u < n_groups:
-        raise ValueError(f"u: expected a group in 0..{n_groups - 1}, got {u!r}")
-    difference = as_float("difference", difference, ("n", d))
+    order = _order(population, u)
+    difference = as_float("difference", difference, ("n", population.parameters.shape[1]))
     pair_weights = as_distribution("pair_weights", pair_weights, len(difference))
-    order = [u, *(k for k in range(n_groups) if k != u)]
     return Instances(
         population.weights[order][None], population.parameters[order][None], difference[None], pair_weights[None]
     )
 
 
-def _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights, pair_weights=None):
-    """Return one checked instance."""
+def _alignment(phi, phi_u, prompt_features, log_reference, beta, prompt_weights, pair_weights="none"):
+    """Return one checked instance; pair_weights 'none' where they do not enter."""
     phi = as_float("phi", phi, ("d",))
     phi_u = as_float("phi_u", phi_u, phi.shape)
     features = as_float("prompt_features", prompt_features, ("X", "Y", len(phi)))
     log_reference = as_log_reference(log_reference, features.shape[:2])
     beta = as_positive("beta", beta)
     weights = as_distribution("prompt_weights", prompt_weights, len(features))
-    if pair_weights is not None:
+    if not features.shape[2]:
+        raise ValueError(f"prompt_features: expected at least one feature, got shape {features.shape}")
+    for name, parameter in (("phi", phi), ("phi_u", phi_u)):
+        with np.errstate(over="ignore", invalid="ignore"):
+            reward = np.abs(features @ parameter / beta).max()
+        if not reward < 1e150:
+            raise ValueError(f"{name}: expected rewards over beta below 1e150, got {reward:.2g}")
+    if isinstance(pair_weights, str):
+        pair_weights = None
+    else:
         n_prompts, n_responses = features.shape[:2]
         rho = as_float("pair_weights", pair_weights, (n_prompts, n_responses, n_responses))
         as_distribution("pair_weights", rho.ravel(), rho.size)

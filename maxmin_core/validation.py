@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["as_distribution", "as_float", "as_index", "as_log_reference", "as_positive"]
+__all__ = ["as_distribution", "as_float", "as_index", "as_log_reference", "as_policy", "as_positive"]
 
 
 def _expected(shape):
@@ -68,6 +68,18 @@ def as_distribution(name, value, length):
             f"{name}: expected non-negative weights that sum to 1, got minimum {weights.min()} and sum {weights.sum()}"
         )
     return weights
+
+
+def as_policy(name, value, shape=("X", "Y")):
+    """Return probabilities of shape (X, Y) whose rows sum to one; ValueError otherwise."""
+    policy = as_float(name, value, shape)
+    total = policy.sum(axis=-1)
+    if (policy < 0).any() or (np.abs(total - 1.0) > 1e-9).any():
+        raise ValueError(
+            f"{name}: expected rows that are distributions, got minimum {policy.min()} "
+            f"and row sums in [{total.min()}, {total.max()}]"
+        )
+    return policy
 
 
 def as_log_reference(value, shape=("X", "Y")):

@@ -2,21 +2,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 
 from maxmin_core import gaps, mismatch
-from maxmin_core.alignment import best_values, gibbs_policy, group_values, max_min
+from maxmin_core.alignment import best_values, gibbs_policy, group_values
 from maxmin_core.preferences import Population, population_mle
 from maxmin_core.theory import (
     alignment_gap,
-    chernoff_information,
     falsify,
     gap_bounds,
     impossibility_bound,
     observable_bound,
     pairwise_bound,
-    price_of_sharing,
     reward_mismatch,
     textbook_gap_bound,
 )
@@ -198,92 +194,62 @@ class TestGap:
             with pytest.raises(ValueError, match=f"^{name}: expected"):
                 bound(**(arguments | change))
 
-    @pytest.mark.parametrize("rho", [np.eye(2)[None] / 2, [[[0, 0.9], [0, 0]]], [[[0, 2.0], [-1.0, 0]]], [[0, 1.0]]])
+    @pytest.mark.parametrize(
+        "rho",
+        [
+            None,
+            np.eye(2)[None] / 2,
+            [[[0.1, 0.4], [0.4, 0.1]]],
+            [[[0, 0.9], [0, 0]]],
+            [[[0, 2.0], [-1.0, 0]]],
+            [[0, 1.0]],
+        ],
+    )
     def test_bad_pair_weights_are_named(self, rho):
         with pytest.raises(ValueError, match="^pair_weights: expected"):
             observable_bound([1.0], [0.0], np.ones((1, 2, 1)), rho, np.log([[0.5, 0.5]]), 1.0)
+
+    def test_the_bound_of_every_group_is_its_own(self):
+        # Three unlike groups: the bound of group u is that of group 0 after moving u to the front by hand.
+        rng = np.random.default_rng(1)
+        shares, parameters = np.array([0.2, 0.5, 0.3]), rng.normal(size=(3, 2))
+        rho = np.full((1, 3, 3), 1 / 6) * (1 - np.eye(3))
+        world = rng.normal(size=(1, 3, 2)), rho, np.full((1, 3), -np.log(3)), 1.0
+        of = [impossibility_bound(Population(shares, parameters), u, *world) for u in range(3)]
+        for u, order in enumerate([[0, 1, 2], [1, 0, 2], [2, 0, 1]]):
+            moved = Population(shares[order], parameters[order])
+            np.testing.assert_allclose(of[u], impossibility_bound(moved, 0, *world))
+        assert len(set(np.round(of, 6))) == 3
+
+    def test_responses_that_are_never_drawn_do_not_blur_the_gap(self):
+        # The third response is masked, and its reward far away: gap and bounds are those of the other two.
+        for e in (1e-6, 1e-8):
+            features, masked = np.array([[[[1.0], [0.0], [1000 / e]]]]), np.log([[[0.5, 0.5, 1.0]]])
+            masked[..., 2] = -np.inf
+            one = gaps.Alignments(np.zeros((1, 1)), np.full((1, 1), e), features, masked, np.ones(1), np.ones((1, 1)))
+            np.testing.assert_allclose(gaps.gaps(one), e**2 / 8, rtol=1e-6)
+
+    def test_a_wrong_bound_is_a_violation_even_where_the_truth_is_zero(self):
+        assert mismatch.shortfall(np.array([1.0]), np.array([0.0]))[0] == -np.inf
+        assert np.isnan(mismatch.shortfall(np.array([0.0]), np.array([0.0]))[0])
+        assert np.isnan(mismatch.shortfall(np.array([1.0]), np.array([np.nan]))[0])
+        assert mismatch.shortfall(np.array([1.0]), np.array([2.0]))[0] == 0.5
+
+    @pytest.mark.parametrize("n_steps", [0, 1, 2.5])
+    def test_a_grid_has_two_ends(self, n_steps):
+        with pytest.raises(ValueError, match="^n_steps: expected an integer of at least 2"):
+            textbook_gap_bound([0.0], [2.0], np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]]), 1.0, n_steps=n_steps)
+
+    def test_overflow_is_named(self):
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        for phi, phi_u, name in [([1e160], [0.0], "phi"), ([0.0], [1e160], "phi_u"), ([1e308], [-1e308], "phi")]:
+            with pytest.raises(ValueError, match=f"^{name}: expected rewards over beta below 1e150"):
+                gap_bounds(phi, phi_u, features, half, 1.0)
 
     def test_a_bad_group_is_named(self):
         population = Population([0.5, 0.5], [[1.0], [2.0]])
         with pytest.raises(ValueError, match=r"^u: expected a group in 0\.\.1, got 2"):
             impossibility_bound(population, 2, np.ones((1, 2, 1)), [[[0, 1.0], [0, 0]]], np.log([[0.5, 0.5]]), 1.0)
-
-
-def random_rewards(seed, n_groups, n_prompts=2, n_responses=4):
-    rng = np.random.default_rng(seed)
-    rewards = 10 ** rng.uniform(-1, 1) * rng.normal(size=(n_groups, n_prompts, n_responses))
-    reference = log_softmax(rng.normal(size=(n_prompts, n_responses)), axis=-1)
-    return rewards, reference, 10 ** rng.uniform(-1, 1), rng.dirichlet(np.ones(n_prompts))
-
-
-class TestPriceOfSharing:
-    @given(seeds, st.integers(1, 5))
-    def test_no_policy_pays_less(self, seed, n_groups):
-        rewards, reference, beta, prompts = random_rewards(seed, n_groups)
-        solution = price_of_sharing(rewards, reference, beta, prompts)
-        gap_of = [alignment_gap(solution.policy, r, reference, beta, prompts) for r in rewards]
-        scale = np.ptp(rewards)
-        np.testing.assert_allclose(-solution.values, gap_of, rtol=1e-7, atol=1e-9 * scale)
-        np.testing.assert_allclose(solution.weights.sum(), 1.0)
-        # The certificate, recomputed from the weights alone.
-        mixed = np.tensordot(solution.weights, rewards, 1)
-        price = solution.weights @ best_values(rewards, reference, beta, prompts)
-        price -= best_values(mixed[None], reference, beta, prompts)[0]
-        np.testing.assert_allclose(-solution.dual, price, atol=1e-9 * scale)
-        assert -1e-12 * scale <= solution.gap <= 2e-9 * scale
-        rng = np.random.default_rng(seed)
-        for log_policy in reference + rng.normal(size=(20, *reference.shape)):
-            policy = softmax(log_policy, axis=-1)
-            worst = max(alignment_gap(policy, r, reference, beta, prompts) for r in rewards)
-            assert worst >= price - 1e-9 * scale
-
-    @given(seeds)
-    def test_two_groups_pay_the_chernoff_information(self, seed):
-        rewards, reference, beta, prompts = random_rewards(seed, 2)
-        own = [gibbs_policy(r, reference, beta) for r in rewards]
-        price = -price_of_sharing(rewards, reference, beta, prompts).dual
-        np.testing.assert_allclose(price, beta * chernoff_information(*own, prompts), rtol=1e-6, atol=1e-8)
-
-    def test_a_general_optimiser_finds_the_same_policy(self):
-        rewards, reference, beta, _ = random_rewards(3, 3, n_prompts=1)
-
-        def worst(logits):
-            policy = softmax(logits[:-1])[None]
-            return [logits[-1] - alignment_gap(policy, r, reference, beta) for r in rewards]
-
-        found = minimize(
-            lambda x: x[-1],
-            np.append(reference[0], 5.0),
-            constraints={"type": "ineq", "fun": worst},
-            method="SLSQP",
-            options={"ftol": 1e-13, "maxiter": 500},
-        )
-        solution = price_of_sharing(rewards, reference, beta)
-        np.testing.assert_allclose(found.x[-1], -solution.primal, rtol=1e-6)
-        np.testing.assert_allclose(softmax(found.x[:-1]), solution.policy[0], atol=1e-4)
-
-    def test_chernoff_by_hand(self):
-        # A coin and its mirror image: w = 1/2 by symmetry, C = -log 2 sqrt(p (1 - p)).
-        np.testing.assert_allclose(chernoff_information([[0.9, 0.1]], [[0.1, 0.9]]), -np.log(2 * 0.3), rtol=1e-9)
-        assert chernoff_information([[1.0, 0.0]], [[0.0, 1.0]]) == np.inf
-
-    def test_the_worst_off_by_hand(self):
-        # theory.md, section 4: two opposite groups and a compromise; the optimum mixes both with equal weights.
-        rewards = np.array([[[1.0, 0.0, 0.35]], [[0.0, 1.0, 0.35]]])
-        solution = max_min(rewards, np.full((1, 3), -np.log(3)), 0.1)
-        np.testing.assert_allclose(solution.weights, 0.5, atol=1e-6)
-        np.testing.assert_allclose((solution.policy * rewards).sum(axis=(1, 2)), 0.485, atol=5e-4)
-
-    def test_bad_arguments_are_named(self):
-        uniform = np.log([[0.5, 0.5]])
-        with pytest.raises(ValueError, match="^beta: expected"):
-            price_of_sharing(np.zeros((2, 1, 2)), uniform, 0.0)
-        with pytest.raises(ValueError, match="^rewards: expected"):
-            price_of_sharing(np.zeros((1, 2)), uniform, 1.0)
-        with pytest.raises(ValueError, match="^log_reference: expected"):
-            max_min(np.zeros((2, 1, 2)), np.zeros((1, 2)), 1.0)
-        with pytest.raises(ValueError, match="^other: expected"):
-            chernoff_information([[0.5, 0.5]], [[1.0]])
 
 
 def test_the_sampler_is_wide():
@@ -294,3 +260,10 @@ def test_the_sampler_is_wide():
     assert np.nanmax(np.nanmax(positive, 1) / np.nanmin(positive, 1)) > 900
     sizes = np.abs(instances.parameters).max(axis=(1, 2))
     assert sizes.max() / sizes.min() > 1e3
+
+    decode_alignment, n = gaps.wide_sampler(2, 3, 2)
+    alignments = decode_alignment(np.random.default_rng(0).normal(size=(20_000, n)))
+    for size, ratio in [(np.abs(alignments.delta).max(axis=1), 1e3), (alignments.beta, 50)]:
+        assert size.max() / size.min() > ratio
+    for uneven in (np.exp(alignments.log_reference), alignments.prompt_weights, alignments.pair_weights[:, 0]):
+        assert np.median(uneven.max(axis=-1) / uneven.min(axis=-1)) > 1.5

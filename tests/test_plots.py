@@ -149,6 +149,9 @@ class TestCurveSlider:
         # .1 is halfway between .01 and 1 on a logarithmic axis from 300 (bottom) to 12 (top); the rest is clipped.
         assert level == [156, 156, 156] and clipped == [300, 12, 12]
         assert json.loads(re.search(r'data-x="(.*?)"', markup).group(1)) == [92, 360, 628]
+        assert 'role="img" aria-label="curves"' in markup
+        for text in ("0.1", "10", "0.01", "beta (logits per nat)", "gap (logits)"):
+            assert f">{text}</text>" in markup
         assert markup.count('d="M92 156L360 156L628 156"') == 1
 
     @pytest.mark.parametrize(
@@ -158,6 +161,11 @@ class TestCurveSlider:
             ({"x": [1.0]}, "frames"),
             ({"frames": [{"curves": [[1, 1, 1], [1, 1, 0]], "note": ""}] * 2}, "frames"),
             ({"caption": " "}, "caption"),
+            ({"x": [0.0, 1.0, 10.0]}, "x"),
+            ({"x_axis": ("b", [1])}, "x_axis"),
+            ({"y_axis": ("b", [1, 0.1])}, "y_axis"),
+            ({"labels": [("a", 'a" onload="x'), ("b", "b")]}, "labels"),
+            ({"controls": [("share", ["p", "q"], 2)]}, "controls"),
         ],
     )
     def test_bad_arguments_are_named(self, change, name):

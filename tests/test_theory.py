@@ -128,12 +128,46 @@ class TestMismatch:
         with pytest.raises(ValueError, match="^phi_u: expected"):
             finite_sample_bound(comparisons, [0.0, 1.0])
 
+    def test_units_of_features_do_not_matter(self):
+        # The second feature is measured in ten-millionths: scores, bounds and solutions follow.
+        population = Population([0.3, 0.7], [[1.0, 1.0], [2.0, 3.0]])
+        pairs = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+        unit = np.array([1.0, 1e-7])
+        scaled = Population([0.3, 0.7], population.parameters / unit)
+        for kind in ("mle_H", "two_groups_H"):
+            plain = mismatch_bound(population, 0, pairs, None, kind=kind)
+            np.testing.assert_allclose(mismatch_bound(scaled, 0, pairs * unit, None, kind=kind), plain, rtol=1e-6)
+        instances = Instances(
+            scaled.weights[None], scaled.parameters[None], (pairs * unit)[None], np.full((1, 3), 1 / 3)
+        )
+        np.testing.assert_allclose(pooled_mle(instances)[0], population_mle(scaled, pairs * unit, None), rtol=1e-6)
+
+    def test_a_pair_of_weight_zero_does_not_count(self):
+        population = Population([0.5, 0.5], [[0.0], [2.0]])
+        for kind in ("mle", "mle_H", "realizable", "two_groups", "two_groups_H"):
+            alone = mismatch_bound(population, 0, [[1.0]], None, kind=kind)
+            np.testing.assert_allclose(mismatch_bound(population, 0, [[1.0], [5.0]], [1.0, 0.0], kind=kind), alone)
+
+    def test_the_mismatch_of_every_group_is_its_own(self):
+        population = Population([0.2, 0.5, 0.3], [[0.0], [1.0], [3.0]])
+        of = [mismatch_bound(population, u, [[1.0]], None) for u in range(3)]
+        moved = Population([0.3, 0.2, 0.5], [[3.0], [0.0], [1.0]])
+        np.testing.assert_allclose(of[2], mismatch_bound(moved, 0, [[1.0]], None))
+        assert len(set(np.round(of, 6))) == 3
+
     def test_reasons(self):
         ones, two = np.ones((1, 1)), Population([0.5, 0.5], [[1.0], [2.0]])
         alike, three = Population([0.5, 0.5], [[1.0], [1.0]]), Population([0.2, 0.4, 0.4], [[0.0], [3.0], [-3.0]])
         assert mismatch_reason(two, 0, ones, None) == ""
         assert "no diversity" in mismatch_reason(alike, 0, ones, None)
         assert "degenerate features" in mismatch_reason(two, 0, 0 * ones, None)
+        assert "everybody" in mismatch_reason(Population([1.0, 0.0], [[1.0], [2.0]]), 0, ones, None)
+        certain = Population([0.5, 0.5], [[900.0], [1000.0]])
+        assert "double precision" in mismatch_reason(certain, 0, ones, None)
+        absent = Population([0.5, 0.5, 0.0], [[1.0], [1.0], [9.0]])
+        assert "no diversity" in mismatch_reason(absent, 0, ones, None)
+        with pytest.raises(ValueError, match="^norm: expected"):
+            mismatches(wide_sampler(2, 1, 1)[0](np.zeros((1, 8))), "h")
         assert "cancel" in mismatch_reason(three, 0, ones, None, kind="realizable")
         assert "expected two groups, got 3" in mismatch_reason(three, 0, ones, None, kind="two_groups")
         for population, difference in [(alike, ones), (two, 0 * ones), (three, ones)]:
@@ -175,8 +209,13 @@ class TestFalsify:
         with pytest.raises(ValueError, match="slack: expected a number"):
             falsify(lambda x: np.full(len(x), np.nan), lambda x: x, 1, n_random=10, n_adversarial=1, seed=0)
 
+    def test_random_violations_are_counted(self):
+        # Below zero on a quarter of the line, and the descent of one start ends there, too.
+        found = falsify(lambda x: x[:, 0] + 0.6745, lambda x: x, 1, n_random=4000, n_adversarial=1, seed=0, n_steps=1)
+        assert 900 < found.n_violations < 1100
+
     @pytest.mark.parametrize("name", ["dimension", "n_random", "n_adversarial"])
     def test_bad_counts_are_named(self, name):
         counts = {"dimension": 1, "n_random": 1, "n_adversarial": 1} | {name: 0}
-        with pytest.raises(ValueError, match=f"^{name}: expected at least 1, got 0"):
+        with pytest.raises(ValueError, match=f"^{name}: expected at least 1, an integer, got 0"):
             falsify(lambda x: x[:, 0], lambda x: x, **counts, seed=0)

@@ -149,6 +149,25 @@ def test_the_slider_moves(visit):
     assert abs(float(greens.inner_text()) - 1 / 6) < 0.05
 
 
+def test_two_sliders_move_the_curves(visit):
+    page = visit().open("notebooks/03_impossibility.html")
+    figure = page.locator("figure.mm-slider")
+    data = json.loads(figure.locator('script[type="application/json"]').text_content())
+    ratios, diversities = (len(positions) for positions in data["positions"])
+    x = json.loads(figure.locator("svg.mm-curves").get_attribute("data-x"))
+    for first, second in [(0, 0), (ratios - 1, 1), (2, diversities - 1)]:
+        for slider, position in zip(figure.locator("input").all(), (first, second), strict=True):
+            slider.fill(str(position))
+        frame = data["frames"][first * diversities + second]
+        assert figure.locator(".mm-note").inner_text() == frame["note"]
+        for curve, rows in zip(figure.locator(".mm-curve").all(), frame["curves"], strict=True):
+            points = [tuple(map(float, p.split())) for p in curve.get_attribute("d")[1:].split("L")]
+            assert points == list(zip(x, rows, strict=True))
+    # 50 : 1 costs the minority more than 1 : 1: its curve stands higher, which in SVG is less.
+    even, rare = (data["frames"][k * diversities + 2]["curves"][0] for k in (0, ratios - 1))
+    assert all(b < a for a, b in zip(even, rare, strict=True))
+
+
 def test_a_folded_solution_opens(visit):
     page = visit().open(CHAPTER)
     solution = page.locator("div.solution").first

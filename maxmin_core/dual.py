@@ -1,0 +1,122 @@
+"""The dual of max-min alignment, minimised over the simplex of group weights."""
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+__all__ = ["Dual", "exp_remainder"]
+
+
+def exp_remainder(t):
+    """Return e^t - 1 - t, at least zero, with full relative precision; t below 700."""
+    return np.where(np.abs(t) < 1e-2, t**2 * (1 / 2 + t / 6 + t**2 / 24 + t**3 / 120 + t**4 / 720), np.expm1(t) - t)
+
+
+class Dual:
+    """Evaluate and minimise A(sum_u w_u r_u) over group weights w, with digits to spare for any beta.
+
+    Rewards are centred by the reference on every prompt, and what that takes away is kept as one number a group;
+    responses outside the support and prompts of weight zero are left out. Chapter 5.
+
+    Attributes
+    ----------
+    rewards : (U, X, Y) float, centred; offsets : (U,) float; reference : (X, Y) float, probabilities
+    """
+
+    def __init__(self, rewards, log_reference, beta, prompt_weights):
+        """Centre the rewards; all arguments are checked by the caller."""
+        self._given = rewards, log_reference
+        came = prompt_weights > 0
+        self.reference = np.exp(log_reference[came])
+        self.prompt_weights, self.beta = prompt_weights[came], beta
+        supported = self.reference > 0
+        rewards = np.where(supported, rewards[:, came], 0.0)
+        middle = (self.reference * rewards).sum(axis=-1)
+        self.rewards = np.where(supported, rewards - middle[..., None], 0.0)
+        self.offsets = middle @ self.prompt_weights
+
+    @property
+    def size(self):
+        """The range of the centred rewards within a prompt, in logits."""
+        return np.ptp(self.rewards, axis=-1).max(initial=0.0)
+
+    @property
+    def scale(self):
+        """What a tolerance is relative to: the size, or size^2 / beta where beta is larger, but not below rounding."""
+        rounding = 1e-5 * max(np.abs(self.offsets).max(), min(self.size, self.size**2 / self.beta))
+        return max(min(self.size, self.size**2 / self.beta), rounding) or 1.0
+
+    def policy(self, weights):
+        """Return the optimal policy of sum_u w_u r_u on every prompt, (X, Y)."""
+        rewards, log_reference = self._given
+        return softmax(log_reference + np.tensordot(weights, rewards, 1) / self.beta, axis=-1)
+
+    def at(self, weights, beta=None):
+        """Return (value, expected (U,), excess (X, Y)): A(r_w), E_pi[r_u] under pi_w, and pi_w / pi_ref - 1."""
+        beta = self.beta if beta is None else beta
+        tilt = np.tensordot(weights, self.rewards, 1) / beta
+        # The tilt is centred, so its first order drops out exactly, not by cancellation.
+        small = np.log1p((self.reference * exp_remainder(np.minimum(tilt, 1.0))).sum(axis=-1))
+        with np.errstate(divide="ignore"):
+            large = logsumexp(np.log(self.reference) + tilt, axis=-1)
+        log_mean = np.where(np.abs(tilt).max(axis=-1) < 0.5, small, large)
+        # The reward is centred: its mean under the policy is its mean under what the policy has in excess.
+        excess = np.expm1(tilt - log_mean[:, None])
+        expected = np.einsum("x,xy,uxy->u", self.prompt_weights, self.reference * excess, self.rewards) + self.offsets
+        return beta * (log_mean @ self.prompt_weights) + weights @ self.offsets, expected, excess
+
+    def curvature(self, excess, beta):
+        """Return the Hessian of A(r_w), E_x Cov_pi(r) / beta, (U, U)."""
+        policy = self.reference * (1.0 + excess)
+        centred = self.rewards - (policy * self.rewards).sum(axis=-1, keepdims=True)
+        flat = centred.reshape(len(centred), -1)
+        return (flat * (self.prompt_weights[:, None] * policy).ravel()) @ flat.T / beta
+
+    def minimise(self, tol, max_iter=500):
+        """Return (weights, gap): the weights of the smallest certified gap found, at most tol * scale where it settled.
+
+        Newton's method on A(r_w) - mu sum_u log w_u. The barrier mu and a smoothed beta fall together: the kinks that a
+        small beta leaves in A never are sharper than what one step resolves.
+        """
+        n = len(self.rewards)
+        weights = np.full(n, 1.0 / n)
+        best = (np.inf, weights)
+        scale = self.scale
+        smooth = max(self.beta, self.size)
+        barrier = 0.1 * max(self.size**2 / smooth if smooth else 0.0, scale)
+        value, expected, excess = self.at(weights, smooth)
+        for _ in range(max_iter):
+            if smooth == self.beta:
+                best = min(best, (weights @ (expected - expected.min()), weights), key=lambda found: found[0])
+                if best[0] <= tol * scale:
+                    break
+            slope = expected - barrier / weights
+            slope = slope - weights @ slope
+            # In relative steps the system is weights H weights + barrier, here scaled to a unit diagonal, with one row
+            # that keeps the sum of the weights. Least squares: groups that are alike make it singular.
+            system = self.curvature(excess, smooth) * weights[:, None] * weights + barrier * np.eye(n)
+            unit = 1.0 / np.sqrt(np.diag(system))
+            keep = weights * unit / np.linalg.norm(weights * unit)
+            bordered = np.block([[system * unit[:, None] * unit, keep[:, None]], [keep[None], np.zeros((1, 1))]])
+            relative = np.linalg.lstsq(bordered, np.append(-slope * weights * unit, 0.0), rcond=None)[0][:-1] * unit
+            step = relative * weights
+            fall = -slope @ step
+            taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))
+            before = value - barrier * np.log(weights).sum()
+            for _ in range(40):
+                moved = weights + taken * step
+                moved = moved / moved.sum()
+                value, expected, excess = self.at(moved, smooth)
+                after = value - barrier * np.log(moved).sum()
+                # Where the fall drowns in rounding, the slope along the step still tells.
+                ahead = step @ (expected - barrier / moved)
+                drowned = taken * fall <= 1e-13 * abs(before)
+                if after <= before - 0.1 * taken * fall or (drowned and abs(ahead) <= 0.5 * fall):
+                    break
+                taken /= 2
+            weights = moved
+            if fall <= 0.1 * barrier:
+                barrier *= 0.1
+                if smooth > self.beta:
+                    smooth = max(self.beta, 0.1 * smooth)
+                    value, expected, excess = self.at(weights, smooth)
+        return best[1], best[0]
