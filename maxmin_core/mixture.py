@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 from .comparisons import Comparisons
 from .em import climb, first_step, responsibilities, starts
 from .likelihood import Counts
-from .logistic import rank
+from .logistic import newton_step, rank
 from .preferences import annotator_log_likelihood
 from .validation import as_float
 
@@ -213,7 +213,7 @@ def _finish(counts, run, best, assignment, tol):
     history = np.array([values[best] for values in run.history[: n_iter + 1]])
     order = np.argsort(-run.shares[best], kind="stable")
     shares, phi = run.shares[best][order], run.phi[best][order]
-    likelihood, _ = counts.log_likelihood(phi)
+    likelihood, down = counts.log_likelihood(phi)
     with np.errstate(divide="ignore"):
         joint = likelihood + np.log(shares)
     if not run.converged[best]:
@@ -222,18 +222,21 @@ def _finish(counts, run, best, assignment, tol):
             RuntimeWarning,
             stacklevel=3,
         )
-    reach = np.abs(counts.z @ phi[shares > 0].T).max()
-    if reach > 30:
+    q = responsibilities(likelihood, shares, assignment == "hard")
+    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
+    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
+    if run.converged[best] and not counts.penalty.any() and np.abs(counts.z @ step[shares > 0].T).max() > 0.3:
+        reach = np.abs(counts.z @ phi[shares > 0].T).max()
         warnings.warn(
-            f"fit_mixture: a margin of {reach:.0f} logits; the choices within some group are separable, or nearly, and "
-            "its reward diverges; expected overlapping choices or l2 > 0",
+            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
+            "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
             RuntimeWarning,
             stacklevel=3,
         )
     return MixtureFit(
         weights=shares,
         parameters=phi @ counts.coordinates.T,
-        responsibilities=responsibilities(likelihood, shares, assignment == "hard"),
+        responsibilities=q,
         log_likelihood=float(logsumexp(joint, axis=1).sum()),
         history=history,
         converged=bool(run.converged[best]),

@@ -16,6 +16,7 @@ PAGES = [
     "notebooks/01_one_reward.html",
     "notebooks/02_diversity.html",
     "notebooks/03_impossibility.html",
+    "notebooks/04_mixture.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
