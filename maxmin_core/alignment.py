@@ -1,6 +1,7 @@
 """Exact KL-regularised alignment on finite sets of prompts and responses. Axes: group u, prompt x, response y."""
 
 import warnings
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,16 +9,17 @@ from scipy.special import logsumexp, softmax
 
 from .dual import Dual, exp_remainder
 from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
+from .welfare import CVaR, Egalitarian, Nash, Regret, Utilitarian
 
 __all__ = [
     "Solution",
     "best_values",
-    "certified",
     "gibbs_policy",
     "group_values",
     "in_nats",
     "kl_divergence",
     "max_min",
+    "solve",
 ]
 
 
@@ -162,28 +164,34 @@ def best_values(rewards, log_reference, beta, prompt_weights=None):
     return (middle + beta * log_mean) @ prompt_weights
 
 
-def max_min(rewards, log_reference, beta, *, prompt_weights=None, tol=1e-9):
-    """Return the policy whose worst-off group is best off, max_pi min_u F_u(pi) = min_w A(sum_u w_u r_u).
+def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-9):
+    """Return the policy of the largest welfare W(F(pi)), with the group weights that certify it.
+
+    max_pi W(F(pi)) = min_w A(sum_u w_u r_u) + c(w) over the set of weights of the welfare; the policy is the optimal
+    one of the weighted reward.
 
     Parameters
     ----------
+    welfare : a welfare of `maxmin_core.welfare`; what it leaves open is filled in: Regret(best) by A(r_u), and
+        Nash(disagreement) by the values of the reference policy
     rewards : (U, X, Y) float, in logits, at least one group
     log_reference : (X, Y) float; rows sum to one in probability, -inf masks a response
     beta : float above 0, logits per nat
     prompt_weights : (X,) float, a distribution; None means equal weights
     tol : float above 0, the gap at which to stop, relative to the range of the rewards within a prompt, or to
-        range^2 / beta where beta is larger than the range
+        range^2 / beta where beta is larger; for Nash, absolute, as W is a logarithm
 
     Returns
     -------
-    Solution, in logits
+    Solution; primal and dual are values of the welfare, `values` those of the groups
 
     Raises
     ------
     ValueError
-        As `group_values`, and on no groups or a bad tol.
+        As `group_values`, on no groups, a bad tol, shares of another number of groups, or a Nash bargain without a
+        policy that every group prefers to the disagreement.
 
-    Warns (RuntimeWarning) where the gap did not come down to tol. Chapters 3 and 5.
+    Warns (RuntimeWarning) where the gap did not come down to tol. Chapter 5.
     """
     rewards = as_float("rewards", rewards, ("U", "X", "Y"))
     if not len(rewards):
@@ -192,18 +200,58 @@ def max_min(rewards, log_reference, beta, *, prompt_weights=None, tol=1e-9):
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
     beta, tol = as_positive("beta", beta), as_positive("tol", tol)
     in_nats(rewards, beta)
-    return certified(Dual(rewards, log_reference, beta, prompt_weights), tol)
+    return _solved(welfare, Dual(rewards, log_reference, beta, prompt_weights), tol)
 
 
-def certified(dual, tol=1e-9):
-    """Return the Solution of a `dual.Dual`: weights, the policy that they give, and the two values that enclose it."""
-    weights, gap = dual.minimise(tol)
-    if gap > tol * dual.scale:
-        warnings.warn(f"the gap stayed at {gap:.2g}, above {tol * dual.scale:.2g}", RuntimeWarning, stacklevel=3)
+def max_min(rewards, log_reference, beta, *, prompt_weights=None, tol=1e-9):
+    """Return the policy whose worst-off group is best off: `solve` with the egalitarian welfare. Chapters 3 and 5."""
+    return solve(Egalitarian(), rewards, log_reference, beta, prompt_weights=prompt_weights, tol=tol)
+
+
+def _solved(welfare, dual, tol):
+    eta = welfare.shares(len(dual.rewards))
+    counted = eta > 0
+    if isinstance(welfare, Regret):
+        best = dual.best if welfare.best is None else welfare._best(len(eta))
+        shifted = dual.among(np.ones(len(eta), dtype=bool), dual.offsets - best)
+        weights, gap = shifted.minimise(Egalitarian(), tol)
+        welfare, scale = Regret(best), shifted.scale
+    elif isinstance(welfare, Nash):
+        if welfare.disagreement is None:
+            welfare = Nash(dual.offsets, eta)
+        weights, gap, scale = *_bargain(welfare, dual, eta, counted, tol), 1.0
+    elif isinstance(welfare, Utilitarian) or (isinstance(welfare, CVaR) and welfare.level == 1.0):
+        weights, gap, scale = eta, 0.0, 1.0
+    else:
+        # A group without a share has no weight, and no inside for a barrier.
+        some = dual.among(counted, dual.offsets[counted])
+        reduced = copy(welfare)
+        reduced.eta = None if welfare.eta is None else eta[counted]
+        weights, scale = np.zeros(len(eta)), some.scale
+        weights[counted], gap = some.minimise(reduced, tol)
+    if gap > tol * scale:
+        warnings.warn(f"the gap stayed at {gap:.2g}, above {tol * scale:.2g}", RuntimeWarning, stacklevel=4)
     value, expected, _ = dual.at(weights)
     # A(r_w) = sum_u w_u F_u(pi_w), so the penalty is what the weighted reward has beyond it.
     values = expected - (weights @ expected - value)
-    return Solution(dual.policy(weights), weights, values, float(values.min()), float(value))
+    primal = welfare.value(values)
+    return Solution(dual.policy(weights), weights, values, primal, primal + max(gap, 0.0))
+
+
+def _bargain(welfare, dual, eta, counted, tol):
+    disagreement = welfare._disagreement(len(eta))
+    some = dual.among(counted, dual.offsets[counted] - disagreement[counted])
+    start, gap = some.minimise(Egalitarian(), 1e-6)
+    value, expected, _ = some.at(start)
+    gain = (expected - (start @ expected - value)).min()
+    if gain <= 0:
+        raise ValueError(
+            f"disagreement: expected values that some policy betters for every group, got a best least gain of at most "
+            f"{gain + gap:.3g}"
+        )
+    weights = np.zeros(len(eta))
+    weights[counted], gap = some.bargain(np.zeros(counted.sum()), eta[counted], tol, start)
+    return weights, gap
 
 
 def in_nats(reward, beta):

@@ -1,5 +1,7 @@
 """The dual of max-min alignment, minimised over the simplex of group weights."""
 
+from copy import copy
+
 import numpy as np
 from scipy.special import logsumexp, softmax
 
@@ -33,6 +35,17 @@ class Dual:
         middle = (self.reference * rewards).sum(axis=-1)
         self.rewards = np.where(supported, rewards - middle[..., None], 0.0)
         self.offsets = middle @ self.prompt_weights
+
+    def among(self, groups, offsets):
+        """Return the same problem among some of the groups, a boolean (U,), with other offsets."""
+        other = copy(self)
+        other.rewards, other.offsets = self.rewards[groups], offsets
+        return other
+
+    @property
+    def best(self):
+        """A(r_u) of every group, (U,)."""
+        return np.array([self.at(own)[0] for own in np.eye(len(self.rewards))])
 
     @property
     def size(self):
@@ -71,29 +84,29 @@ class Dual:
         flat = centred.reshape(len(centred), -1)
         return (flat * (self.prompt_weights[:, None] * policy).ravel()) @ flat.T / beta
 
-    def minimise(self, tol, max_iter=500):
+    def minimise(self, welfare, tol, max_iter=500):
         """Return (weights, gap): the weights of the smallest certified gap found, at most tol * scale where it settled.
 
-        Newton's method on A(r_w) - mu sum_u log w_u. The barrier mu and a smoothed beta fall together: the kinks that a
-        small beta leaves in A never are sharper than what one step resolves.
+        Newton's method on A(r_w) + c(w) - mu sum log g(w), g all that must stay positive. The barrier mu and a smoothed
+        beta fall together: the kinks that a small beta leaves in A never are sharper than what one step resolves.
         """
-        n = len(self.rewards)
-        weights = np.full(n, 1.0 / n)
+        n, scale = len(self.rewards), self.scale
+        weights = _inside(welfare, n)
         best = (np.inf, weights)
-        scale = self.scale
         smooth = max(self.beta, self.size)
         barrier = 0.1 * max(self.size**2 / smooth if smooth else 0.0, scale)
         value, expected, excess = self.at(weights, smooth)
         for _ in range(max_iter):
             if smooth == self.beta:
-                best = min(best, (weights @ (expected - expected.min()), weights), key=lambda found: found[0])
+                best = min(best, (self.gap(welfare, weights, expected), weights), key=lambda found: found[0])
                 if best[0] <= tol * scale:
                     break
-            slope = expected - barrier / weights
+            extra, slope, bend = _terms(welfare, weights, barrier)
+            slope = expected + slope
             slope = slope - weights @ slope
             # In relative steps the system is weights H weights + barrier, here scaled to a unit diagonal, with one row
             # that keeps the sum of the weights. Least squares: groups that are alike make it singular.
-            system = self.curvature(excess, smooth) * weights[:, None] * weights + barrier * np.eye(n)
+            system = (self.curvature(excess, smooth) + bend) * weights[:, None] * weights
             unit = 1.0 / np.sqrt(np.diag(system))
             keep = weights * unit / np.linalg.norm(weights * unit)
             bordered = np.block([[system * unit[:, None] * unit, keep[:, None]], [keep[None], np.zeros((1, 1))]])
@@ -101,16 +114,19 @@ class Dual:
             step = relative * weights
             fall = -slope @ step
             taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))
-            before = value - barrier * np.log(weights).sum()
-            for _ in range(40):
+            before = value + extra
+            for _ in range(60):
                 moved = weights + taken * step
                 moved = moved / moved.sum()
+                if (welfare.room(moved)[0] <= 0).any():
+                    taken /= 2
+                    continue
                 value, expected, excess = self.at(moved, smooth)
-                after = value - barrier * np.log(moved).sum()
+                extra, slope, _ = _terms(welfare, moved, barrier)
                 # Where the fall drowns in rounding, the slope along the step still tells.
-                ahead = step @ (expected - barrier / moved)
                 drowned = taken * fall <= 1e-13 * abs(before)
-                if after <= before - 0.1 * taken * fall or (drowned and abs(ahead) <= 0.5 * fall):
+                lower = value + extra <= before - 0.1 * taken * fall
+                if lower or (drowned and abs(step @ (expected + slope)) <= 0.5 * fall):
                     break
                 taken /= 2
             weights = moved
@@ -120,3 +136,78 @@ class Dual:
                     smooth = max(self.beta, 0.1 * smooth)
                     value, expected, excess = self.at(weights, smooth)
         return best[1], best[0]
+
+    def bargain(self, disagreement, eta, tol, start, max_iter=500):
+        """Return (weights, gap) of the Nash bargain, max_pi sum_u eta(u) log(F_u(pi) - d_u).
+
+        Its dual in mu > 0 is sum_u mu_u (A(r_w) - d_u) - eta(u) log mu_u with w = mu / sum mu, convex, minimised by
+        Newton's method with a beta that is smoothed at first. start : (U,) weights whose policy every group prefers to d.
+        """
+        eye = np.eye(len(self.rewards))
+
+        def at(mu, smooth):
+            weights = mu / mu.sum()
+            value, expected, excess = self.at(weights, smooth)
+            gain = expected - (weights @ expected - value) - disagreement
+            return mu @ gain - eta @ np.log(mu), gain, excess, weights
+
+        smooth = max(self.beta, self.size)
+        mu = eta / at(start, self.beta)[1]
+        best = (np.inf, start)
+        for _ in range(max_iter):
+            value, gain, excess, weights = at(mu, smooth)
+            if smooth == self.beta and (gain > 0).all():
+                # mu gain / eta is one at the optimum, and x - 1 - log x is what it is short of it.
+                best = min(best, (eta @ _short(mu * gain / eta), weights), key=lambda found: found[0])
+                if best[0] <= tol:
+                    break
+            slope = (gain - eta / mu) * mu
+            projected = (eye - weights) @ self.curvature(excess, smooth) @ (eye - weights).T / mu.sum()
+            relative = np.linalg.lstsq(projected * mu[:, None] * mu + np.diag(eta), -slope, rcond=None)[0]
+            fall = -slope @ relative
+            taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))
+            for _ in range(60):
+                moved = mu * (1 + taken * relative)
+                found, ahead, _, _ = at(moved, smooth)
+                drowned = taken * fall <= 1e-13 * abs(value)
+                along = (mu * relative) @ (ahead - eta / moved)
+                if found <= value - 0.1 * taken * fall or (drowned and abs(along) <= 0.5 * fall):
+                    break
+                taken /= 2
+            mu = moved
+            if fall <= 0.01 and smooth > self.beta:
+                smooth = max(self.beta, 0.1 * smooth)
+        return best[1], best[0]
+
+    def gap(self, welfare, weights, expected):
+        """Return A(r_w) + c(w) - W(F(pi_w)), at least zero, from differences of group values alone."""
+        ahead = expected - expected.min()
+        return weights @ ahead + welfare.conjugate(weights)[0] - welfare.value(ahead)
+
+
+def _short(x):
+    """Return x - 1 - log x, at least zero, with full relative precision near one."""
+    t = x - 1
+    return np.where(np.abs(t) < 1e-3, t**2 * (1 / 2 - t / 3 + t**2 / 4), t - np.log(x))
+
+
+def _terms(welfare, weights, barrier):
+    """Return value, gradient and Hessian of c(w) - barrier (sum log w + sum log room(w))."""
+    value, gradient, bend = welfare.conjugate(weights)
+    room, slopes, bends = welfare.room(weights)
+    value = value - barrier * (np.log(weights).sum() + np.log(room).sum())
+    gradient = gradient - barrier * (1 / weights + (slopes / room[:, None]).sum(axis=0))
+    bend = bend + barrier * (1 / weights**2 - (bends / room[:, None]).sum(axis=0))
+    return value, gradient, np.diag(bend) + barrier * (slopes / room[:, None] ** 2).T @ slopes
+
+
+def _inside(welfare, n):
+    """Return weights with room on all sides: eta, drawn towards equal weights as far as half the room allows."""
+    eta = welfare.shares(n)
+    equal = np.full(n, 1.0 / n)
+    # Shares of zero have no inside; towards equal weights there is one.
+    for part in 0.5 ** np.arange(1, 60):
+        weights = (1 - part) * eta + part * equal
+        if (welfare.room(weights)[0] > 0.1 * welfare.room(eta)[0]).all() and (weights > 0).all():
+            return weights
+    return equal

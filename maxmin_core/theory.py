@@ -1,16 +1,18 @@
 """The impossibility results as functions: mismatch, gap, their bounds, the price of sharing, the falsifier."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from . import gaps
-from .alignment import Solution, certified, in_nats, kl_divergence
-from .dual import Dual
+from .alignment import Solution, in_nats, kl_divergence, solve
 from .falsification import Falsification, falsify
 from .mismatch import KINDS, Instances, bounds, reasons
 from .preferences import bradley_terry
 from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
+from .welfare import Regret
 
 __all__ = [
     "Falsification",
@@ -248,16 +250,9 @@ def price_of_sharing(rewards, log_reference, beta, prompt_weights=None):
     ValueError
         As `alignment.group_values`. Chapter 3.
     """
-    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
-    if not len(rewards):
-        raise ValueError("rewards: expected at least one group, got none")
-    log_reference = as_log_reference(log_reference, rewards.shape[1:])
-    prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
-    in_nats(rewards, beta)
-    dual = Dual(rewards, log_reference, float(beta), prompt_weights)
-    dual.offsets = np.zeros(len(rewards))
-    dual.offsets = -np.array([dual.at(own)[0] for own in np.eye(len(rewards))])
-    return certified(dual)
+    solution = solve(Regret(), rewards, log_reference, beta, prompt_weights=prompt_weights)
+    gap_of = [alignment_gap(solution.policy, reward, log_reference, beta, prompt_weights) for reward in rewards]
+    return replace(solution, values=-np.array(gap_of))
 
 
 def chernoff_information(policy, other, prompt_weights=None):
