@@ -3,7 +3,7 @@
 from copy import copy
 
 import numpy as np
-from scipy.special import logsumexp, softmax
+from scipy.special import softmax
 
 __all__ = ["Dual", "exp_remainder"]
 
@@ -22,6 +22,7 @@ class Dual:
     Attributes
     ----------
     rewards : (U, X, Y) float, centred; offsets : (U,) float; reference : (X, Y) float, probabilities
+    size : float, the range of the centred rewards within a prompt, in logits
     """
 
     def __init__(self, rewards, log_reference, beta, prompt_weights):
@@ -35,11 +36,13 @@ class Dual:
         middle = (self.reference * rewards).sum(axis=-1)
         self.rewards = np.where(supported, rewards - middle[..., None], 0.0)
         self.offsets = middle @ self.prompt_weights
+        self.size = np.ptp(self.rewards, axis=-1).max(initial=0.0)
 
     def among(self, groups, offsets):
         """Return the same problem among some of the groups, a boolean (U,), with other offsets."""
         other = copy(self)
         other.rewards, other.offsets = self.rewards[groups], offsets
+        other.size = np.ptp(other.rewards, axis=-1).max(initial=0.0)
         return other
 
     @property
@@ -48,9 +51,8 @@ class Dual:
         return np.array([self.at(own)[0] for own in np.eye(len(self.rewards))])
 
     @property
-    def size(self):
-        """The range of the centred rewards within a prompt, in logits."""
-        return np.ptp(self.rewards, axis=-1).max(initial=0.0)
+    def _flat(self):
+        return self.rewards.reshape(len(self.rewards), -1)
 
     @property
     def scale(self):
@@ -64,24 +66,30 @@ class Dual:
         return softmax(log_reference + np.tensordot(weights, rewards, 1) / self.beta, axis=-1)
 
     def at(self, weights, beta=None):
-        """Return (value, expected (U,), excess (X, Y)): A(r_w), E_pi[r_u] under pi_w, and pi_w / pi_ref - 1."""
+        """Return (value, expected (U,), policy (X, Y)): A(r_w), E_pi[r_u] under pi_w, and pi_w."""
         beta = self.beta if beta is None else beta
-        tilt = np.tensordot(weights, self.rewards, 1) / beta
-        # The tilt is centred, so its first order drops out exactly, not by cancellation.
-        small = np.log1p((self.reference * exp_remainder(np.minimum(tilt, 1.0))).sum(axis=-1))
-        with np.errstate(divide="ignore"):
-            large = logsumexp(np.log(self.reference) + tilt, axis=-1)
-        log_mean = np.where(np.abs(tilt).max(axis=-1) < 0.5, small, large)
-        # The reward is centred: its mean under the policy is its mean under what the policy has in excess.
-        excess = np.expm1(tilt - log_mean[:, None])
-        expected = np.einsum("x,xy,uxy->u", self.prompt_weights, self.reference * excess, self.rewards) + self.offsets
-        return beta * (log_mean @ self.prompt_weights) + weights @ self.offsets, expected, excess
+        tilt = (weights @ self._flat).reshape(self.reference.shape) / beta
+        peak = tilt.max(axis=-1, keepdims=True)
+        if max(peak.max(), -tilt.min()) < 0.5:
+            # The rewards are centred, so the first order of e^tilt drops out exactly, not by cancellation, and a mean
+            # under the policy is a mean under what the policy has in excess of the reference.
+            log_mean = np.log1p((self.reference * exp_remainder(tilt)).sum(axis=-1))
+            excess = self.reference * np.expm1(tilt - log_mean[:, None])
+            policy = self.reference + excess
+            carried = excess
+        else:
+            policy = self.reference * np.exp(tilt - peak)
+            total = policy.sum(axis=-1, keepdims=True)
+            policy /= total
+            log_mean = (peak + np.log(total))[:, 0]
+            carried = policy
+        expected = self._flat @ (self.prompt_weights[:, None] * carried).ravel() + self.offsets
+        return beta * (log_mean @ self.prompt_weights) + weights @ self.offsets, expected, policy
 
-    def curvature(self, excess, beta):
+    def curvature(self, policy, beta):
         """Return the Hessian of A(r_w), E_x Cov_pi(r) / beta, (U, U)."""
-        policy = self.reference * (1.0 + excess)
-        centred = self.rewards - (policy * self.rewards).sum(axis=-1, keepdims=True)
-        flat = centred.reshape(len(centred), -1)
+        middle = np.matmul(self.rewards.swapaxes(0, 1), policy[..., None])[..., 0].T
+        flat = (self.rewards - middle[..., None]).reshape(len(self.rewards), -1)
         return (flat * (self.prompt_weights[:, None] * policy).ravel()) @ flat.T / beta
 
     def minimise(self, welfare, tol, max_iter=500):
@@ -95,7 +103,7 @@ class Dual:
         best = (np.inf, weights)
         smooth = max(self.beta, self.size)
         barrier = 0.1 * max(self.size**2 / smooth if smooth else 0.0, scale)
-        value, expected, excess = self.at(weights, smooth)
+        value, expected, policy = self.at(weights, smooth)
         for _ in range(max_iter):
             if smooth == self.beta:
                 best = min(best, (self.gap(welfare, weights, expected), weights), key=lambda found: found[0])
@@ -106,7 +114,7 @@ class Dual:
             slope = slope - weights @ slope
             # In relative steps the system is weights H weights + barrier, here scaled to a unit diagonal, with one row
             # that keeps the sum of the weights. Least squares: groups that are alike make it singular.
-            system = (self.curvature(excess, smooth) + bend) * weights[:, None] * weights
+            system = (self.curvature(policy, smooth) + bend) * weights[:, None] * weights
             unit = 1.0 / np.sqrt(np.diag(system))
             keep = weights * unit / np.linalg.norm(weights * unit)
             bordered = np.block([[system * unit[:, None] * unit, keep[:, None]], [keep[None], np.zeros((1, 1))]])
@@ -121,7 +129,7 @@ class Dual:
                 if (welfare.room(moved)[0] <= 0).any():
                     taken /= 2
                     continue
-                value, expected, excess = self.at(moved, smooth)
+                value, expected, policy = self.at(moved, smooth)
                 extra, slope, _ = _terms(welfare, moved, barrier)
                 # Where the fall drowns in rounding, the slope along the step still tells.
                 drowned = taken * fall <= 1e-13 * abs(before)
@@ -129,40 +137,43 @@ class Dual:
                 if lower or (drowned and abs(step @ (expected + slope)) <= 0.5 * fall):
                     break
                 taken /= 2
+            else:
+                fall, (value, expected, policy) = 0.0, self.at(weights, smooth)
+                moved = weights
             weights = moved
             if fall <= 0.1 * barrier:
                 barrier *= 0.1
                 if smooth > self.beta:
                     smooth = max(self.beta, 0.1 * smooth)
-                    value, expected, excess = self.at(weights, smooth)
+                    value, expected, policy = self.at(weights, smooth)
         return best[1], best[0]
 
     def bargain(self, disagreement, eta, tol, start, max_iter=500):
         """Return (weights, gap) of the Nash bargain, max_pi sum_u eta(u) log(F_u(pi) - d_u).
 
         Its dual in mu > 0 is sum_u mu_u (A(r_w) - d_u) - eta(u) log mu_u with w = mu / sum mu, convex, minimised by
-        Newton's method with a beta that is smoothed at first. start : (U,) weights whose policy every group prefers to d.
+        Newton's method with a beta that is smoothed at first. start : weights whose policy every group prefers to d.
         """
         eye = np.eye(len(self.rewards))
 
         def at(mu, smooth):
             weights = mu / mu.sum()
-            value, expected, excess = self.at(weights, smooth)
+            value, expected, policy = self.at(weights, smooth)
             gain = expected - (weights @ expected - value) - disagreement
-            return mu @ gain - eta @ np.log(mu), gain, excess, weights
+            return mu @ gain - eta @ np.log(mu), gain, policy, weights
 
         smooth = max(self.beta, self.size)
         mu = eta / at(start, self.beta)[1]
         best = (np.inf, start)
         for _ in range(max_iter):
-            value, gain, excess, weights = at(mu, smooth)
+            value, gain, policy, weights = at(mu, smooth)
             if smooth == self.beta and (gain > 0).all():
                 # mu gain / eta is one at the optimum, and x - 1 - log x is what it is short of it.
                 best = min(best, (eta @ _short(mu * gain / eta), weights), key=lambda found: found[0])
                 if best[0] <= tol:
                     break
             slope = (gain - eta / mu) * mu
-            projected = (eye - weights) @ self.curvature(excess, smooth) @ (eye - weights).T / mu.sum()
+            projected = (eye - weights) @ self.curvature(policy, smooth) @ (eye - weights).T / mu.sum()
             relative = np.linalg.lstsq(projected * mu[:, None] * mu + np.diag(eta), -slope, rcond=None)[0]
             fall = -slope @ relative
             taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))

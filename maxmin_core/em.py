@@ -50,11 +50,10 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
             if not worse.any():
                 break
             size[worse], halved = size[worse] / 2, True
-        settled = (new_value - value) <= tol * np.abs(value)
+        settled = (new_value - value) <= tol * np.maximum(np.abs(value), 1.0)
         if halved:
             settled &= size > 0.4
-        # A fall of the size of rounding is none.
-        shares, phi, down, value = new_shares, new_phi, new_down, np.maximum(new_value, value)
+        shares, phi, down, value = new_shares, new_phi, new_down, new_value
         run.value[going], run.shares[going], run.phi[going] = value, shares, phi
         run.history.append(run.value.copy())
         run.passes[going] = iteration + 1

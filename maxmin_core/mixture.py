@@ -29,7 +29,7 @@ class MixtureFit:
     parameters : (K, d) float, phi_u, in logits per unit of feature
     responsibilities : (n_annotators, K) float, posterior probability of each group; 0 or 1 under hard assignment
     log_likelihood : float, sum_i log sum_u eta(u) prod_j p_u(j), in nats
-    history : (n_iter + 1,) float, the objective of the run that won, on all data; it never falls
+    history : (n_iter + 1,) float, the objective of the run that won, on all data; but for rounding it never falls
     converged : bool; n_iter : int, passes over all data
     """
 
@@ -86,8 +86,9 @@ def fit_mixture(
     One step is enough for the objective never to fall: soft the observed-data log-likelihood, hard
     sum_i max_u log L_i(phi_u), both minus the penalty. Half of the restarts begin at annotators far apart, as
     k-means++ does, half at random responsibilities; on large data they run on a subsample of annotators and the best
-    goes on through all. A soft group that loses its annotators keeps a share near zero; a hard one is begun anew at
-    the annotator whom the others explain worst.
+    goes on through all. From about six groups on ten restarts can miss the best maximum: use more. A soft group that
+    loses its annotators keeps a share near zero; a hard one is begun anew at the annotator whom the others explain
+    worst, unless the penalty outweighs what that gains.
 
     Parameters
     ----------
@@ -115,6 +116,8 @@ def fit_mixture(
     l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
     rng = np.random.default_rng(seed)
     counts = Counts.of(comparisons, l2)
+    if not counts.z.shape[1]:
+        raise ValueError("comparisons: expected some compared items whose features differ, got none")
     if start is not None:
         start = as_float("start", start, (comparisons.n_annotators, n_groups))
         if (start < 0).any() or (np.abs(start.sum(axis=1) - 1) > 1e-9).any():
@@ -150,17 +153,20 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
 
     Returns
     -------
-    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons, heldout and its standard error
-    heldout_se (nats per annotator), chosen (bool)
+    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons; heldout (nats per annotator), how far
+    it is behind the best candidate and the standard error of that paired difference (behind, behind_se); chosen (bool)
 
     Raises
     ------
     ValueError
-        On no candidates, an unknown criterion, folds out of range, or what `fit_mixture` refuses. Chapter 4.
+        On no candidates, more groups than annotators in a fold's training part, an unknown criterion, folds out of
+        range, a start, or what `fit_mixture` refuses. Chapter 4.
     """
     import pandas as pd
 
     candidates = sorted(set(candidates))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed: expected an integer, as every fit begins with it anew, got {seed!r}")
     n = comparisons.n_annotators
     if not candidates:
         raise ValueError("candidates: expected at least one number of groups, got none")
@@ -169,7 +175,12 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
     if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= n:
         raise ValueError(f"n_folds: expected an integer in 2..{n}, got {n_folds!r}")
     fold = np.random.default_rng(seed).permutation(n) % n_folds
-    rows = []
+    most = n - int(np.bincount(fold).max())
+    if not all(_is_count(k) and k <= most for k in candidates):
+        raise ValueError(f"candidates: expected integers in 1..{most}, the annotators left by a fold, got {candidates}")
+    if "start" in fit:
+        raise ValueError("start: expected none, as every fold has other annotators")
+    rows, scores = [], []
     for k in candidates:
         whole = fit_mixture(comparisons, k, seed=seed, **fit)
         heldout = np.empty(n)
@@ -177,9 +188,12 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
             train, test = (_annotators(comparisons, np.flatnonzero(part)) for part in (fold != f, fold == f))
             heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
         bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
-        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean(), heldout.std(ddof=1) / np.sqrt(n)))
-    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout", "heldout_se"]
+        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
+        scores.append(heldout)
+    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout"]
     table = pd.DataFrame(rows, columns=columns).set_index("n_groups")
+    behind = np.array(scores)[int(np.argmax(table.heldout))] - np.array(scores)
+    table["behind"], table["behind_se"] = behind.mean(axis=1), behind.std(axis=1, ddof=1) / np.sqrt(n)
     score = table.heldout if criterion == "heldout" else -table[criterion]
     table["chosen"] = table.index == score.idxmax()
     return table
@@ -211,8 +225,12 @@ def _finish(counts, run, best, assignment, tol):
     """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
     n_iter = int(run.passes[best])
     history = np.array([values[best] for values in run.history[: n_iter + 1]])
-    order = np.argsort(-run.shares[best], kind="stable")
-    shares, phi = run.shares[best][order], run.phi[best][order]
+    shares, phi = run.shares[best], run.phi[best]
+    if assignment == "hard":
+        # The shares of the last assignment, not of the one before the last step.
+        shares = responsibilities(counts.log_likelihood(phi)[0], shares, True).mean(axis=0)
+    order = np.argsort(-shares, kind="stable")
+    shares, phi = shares[order], phi[order]
     likelihood, down = counts.log_likelihood(phi)
     with np.errstate(divide="ignore"):
         joint = likelihood + np.log(shares)
@@ -225,8 +243,8 @@ def _finish(counts, run, best, assignment, tol):
     q = responsibilities(likelihood, shares, assignment == "hard")
     # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
     step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    if run.converged[best] and not counts.penalty.any() and np.abs(counts.z @ step[shares > 0].T).max() > 0.3:
-        reach = np.abs(counts.z @ phi[shares > 0].T).max()
+    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
+    if not counts.penalty.any() and stride > 0.3 and (run.converged[best] or reach > 30):
         warnings.warn(
             f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
             "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
@@ -244,14 +262,18 @@ def _finish(counts, run, best, assignment, tol):
     )
 
 
+def _is_count(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+
+
 def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
     n = comparisons.n_annotators
-    if not isinstance(n_groups, int | np.integer) or not 1 <= n_groups <= n:
+    if not _is_count(n_groups) or n_groups > n:
         raise ValueError(f"n_groups: expected an integer from 1 to the number of annotators, {n}, got {n_groups!r}")
     if assignment not in ("soft", "hard"):
         raise ValueError(f"assignment: expected 'soft' or 'hard', got {assignment!r}")
     for name, value in (("n_restarts", n_restarts), ("max_iter", max_iter)):
-        if not isinstance(value, int | np.integer) or value < 1:
+        if not _is_count(value):
             raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     silent = np.flatnonzero(np.bincount(comparisons.annotator, minlength=n) == 0)
     if len(silent):

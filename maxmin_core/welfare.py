@@ -165,9 +165,10 @@ class ChiSquare(Welfare):
             left = self.radius - (1 / total - 1)
             if left < 0:
                 continue
-            slope = np.sqrt(left / (total * variance)) if variance > 0 else 0.0
+            alike = variance <= (1e-14 * np.abs(v).max()) ** 2
+            slope = 0.0 if alike else np.sqrt(left / (total * variance))
             w[:k] = eta[:k] * (1 / total - slope * (v[:k] - mean))
-            if variance == 0 or w[k - 1] >= 0:
+            if alike or w[k - 1] >= 0:
                 break
             w[:] = 0.0
         else:
@@ -191,16 +192,18 @@ class Nash(Welfare):
         self.disagreement, self.eta = _floats("disagreement", disagreement), _shares(weights)
 
     def value(self, v):
-        """Return sum_u eta(u) log(v_u - d_u)."""
-        gain = _values(v) - self._disagreement(len(v))
-        return float(self.shares(len(v)) @ np.log(gain)) if (gain > 0).all() else -np.inf
+        """Return sum_u eta(u) log(v_u - d_u); groups without a share do not count."""
+        eta = self.shares(len(_values(v)))
+        gain = (v - self._disagreement(len(v)))[eta > 0]
+        return float(eta[eta > 0] @ np.log(gain)) if (gain > 0).all() else -np.inf
 
     def weights(self, v):
         """Return eta / (v - d), the gradient; ValueError where some group has no gain."""
-        gain = _values(v) - self._disagreement(len(v))
-        if (gain <= 0).any():
-            raise ValueError(f"v: expected values above the disagreement, got a gain of {gain.min():.3g}")
-        return self.shares(len(v)) / gain
+        eta = self.shares(len(_values(v)))
+        gain = v - self._disagreement(len(v))
+        if (gain[eta > 0] <= 0).any():
+            raise ValueError(f"v: expected values above the disagreement, got a gain of {gain[eta > 0].min():.3g}")
+        return np.divide(eta, gain, out=np.zeros(len(eta)), where=eta > 0)
 
     def _disagreement(self, n):
         if self.disagreement is None:

@@ -38,6 +38,10 @@ def mixture_log_likelihood(weights, parameters, comparisons):
         return logsumexp(annotator_log_likelihood(parameters, comparisons).T + np.log(weights), axis=1).sum()
 
 
+def mixture_of_one(fit, comparisons, i):
+    return logsumexp(annotator_log_likelihood(fit.parameters, comparisons)[:, i] + np.log(fit.weights))
+
+
 class TestSurvey:
     @pytest.mark.parametrize(
         ("n_groups", "least"), [(1, -1716.817), (2, -1410.955), (3, -1350.140), (4, -1308.013)]
@@ -148,7 +152,8 @@ class TestClimb:
     def test_the_objective_never_falls(self, seed, n_groups, assignment, l2):
         _, comparisons, _ = simulated(seed, n_groups, n_annotators=12, n_per_annotator=5, n_items=4)
         fit = fit_mixture(comparisons, n_groups, assignment=assignment, n_restarts=2, max_iter=60, l2=l2, seed=seed)
-        assert (np.diff(fit.history) >= 0).all()
+        # History is recorded as computed, not made to rise.
+        assert (np.diff(fit.history) >= -1e-12 * np.abs(fit.history[1:])).all()
         assert np.isfinite(fit.parameters).all() and np.isfinite(fit.history).all()
         assert len(fit.history) == fit.n_iter + 1
         by_annotator = annotator_log_likelihood(fit.parameters, comparisons)
@@ -171,7 +176,9 @@ class TestClimb:
         population, comparisons, _ = simulated(6, 3, n_annotators=3000, n_per_annotator=20, n_items=300, d=4)
         fit = fit_mixture(comparisons, 3)
         assert fit.log_likelihood >= mixture_log_likelihood(population.weights, population.parameters, comparisons)
-        assert fit.responsibilities.shape == (3000, 3) and fit.converged and (np.diff(fit.history) >= 0).all()
+        assert fit.responsibilities.shape == (3000, 3) and fit.converged
+        # The restarts have done the work: the climb over all data begins near its end.
+        assert fit.history[-1] - fit.history[0] < 0.01 * np.abs(fit.history[-1]) and fit.n_iter < 15
 
     def test_unequal_counts_and_missing_pairs(self):
         rng = np.random.default_rng(0)
@@ -192,7 +199,10 @@ class TestClimb:
         _, comparisons, _ = simulated(8, n_annotators=60, n_per_annotator=30)
         start = np.tile([1.0, 0.0], (60, 1))
         fit = fit_mixture(comparisons, 2, assignment="hard", start=start)
-        assert (fit.weights > 0.05).all() and (np.diff(fit.history) >= 0).all()
+        assert (fit.weights > 0.05).all()
+        # Begun at the annotator explained worst, the climb ends where free starts end.
+        free = fit_mixture(comparisons, 2, assignment="hard")
+        np.testing.assert_allclose(fit.history[-1], free.history[-1], rtol=1e-6)
 
     def test_long_sequences_do_not_underflow(self):
         # 10^4 comparisons an annotator: the likelihood itself is far below the smallest float.
@@ -291,6 +301,23 @@ class TestFit:
             phi = fit_bradley_terry(comparisons, sample_weight=comparisons.annotator != i)
             by_hand.append(annotator_log_likelihood(phi, comparisons)[i])
         np.testing.assert_allclose(table.heldout[1], np.mean(by_hand), rtol=1e-6)
+        both = select_n_groups(comparisons, [1, 2], n_folds=4, l2=0.5)
+        assert (both.behind == 0).sum() == 1 and both.behind.min() == 0
+        apart = []
+        for i in range(4):
+            kept = np.flatnonzero(np.arange(4) != i)
+            rows = np.isin(comparisons.annotator, kept)
+            part = Comparisons(
+                comparisons.features,
+                comparisons.winner[rows],
+                comparisons.loser[rows],
+                np.searchsorted(kept, comparisons.annotator[rows]),
+            )
+            fits = [fit_mixture(part, k, l2=0.5) for k in (1, 2)]
+            apart.append([mixture_of_one(fit, comparisons, i) for fit in fits])
+        apart = np.diff(np.array(apart), axis=1)[:, 0]
+        np.testing.assert_allclose(both.behind.max(), abs(apart.mean()), rtol=1e-3)
+        np.testing.assert_allclose(both.behind_se.max(), apart.std(ddof=1) / 2, rtol=1e-3)
 
 
 class TestBadInput:
@@ -301,7 +328,9 @@ class TestBadInput:
             (41, {}, "n_groups"),
             (2.0, {}, "n_groups"),
             (2, {"assignment": "firm"}, "assignment"),
+            (True, {}, "n_groups"),
             (2, {"n_restarts": 0}, "n_restarts"),
+            (2, {"n_restarts": True}, "n_restarts"),
             (2, {"max_iter": 0}, "max_iter"),
             (2, {"l2": -1}, "l2"),
             (2, {"l2": np.nan}, "l2"),
@@ -320,14 +349,25 @@ class TestBadInput:
         with pytest.raises(ValueError, match="^comparisons: expected at least one .* got none by annotator 1"):
             fit_mixture(comparisons, 2)
 
-    def test_separable_choices_are_said_to_diverge(self):
+    @pytest.mark.parametrize(("n_groups", "assignment"), [(2, "soft"), (2, "hard")])
+    def test_separable_choices_are_said_to_diverge(self, n_groups, assignment):
         # Everybody ranks 0 > 1 > 2 or 2 > 1 > 0 without a slip.
         winner, loser = [0, 0, 1] * 10 + [2, 2, 1] * 10, [1, 2, 2] * 10 + [1, 0, 0] * 10
         comparisons = Comparisons(np.eye(3), winner, loser, np.repeat(np.arange(20), 3))
         with pytest.warns(RuntimeWarning, match="separable, or nearly, and its reward diverges; expected .* l2 > 0"):
-            fit = fit_mixture(comparisons, 2, tol=1e-12, max_iter=2000)
+            fit = fit_mixture(comparisons, n_groups, assignment=assignment)
         assert np.isfinite(fit.parameters).all()
         fit_mixture(comparisons, 2, l2=0.1)  # no warning
+
+    def test_one_perfect_ranking_is_said_to_diverge(self):
+        comparisons = Comparisons(np.eye(3), [0, 0, 1], [1, 2, 2], [0, 1, 2])
+        with pytest.warns(RuntimeWarning, match="separable, or nearly, and its reward diverges"):
+            assert fit_mixture(comparisons, 1).n_iter < 60
+
+    def test_alike_items_are_named(self):
+        comparisons = Comparisons(np.ones((3, 2)), [0, 1], [1, 2], [0, 1])
+        with pytest.raises(ValueError, match="^comparisons: expected some compared items whose features differ"):
+            fit_mixture(comparisons, 2)
 
     def test_large_margins_are_no_divergence(self):
         # Rewards of fifty logits, well determined: slips on close pairs fix them.
@@ -348,6 +388,9 @@ class TestBadInput:
             ([1], {"criterion": "aic"}, "criterion"),
             ([1], {"n_folds": 1}, "n_folds"),
             ([1], {"n_folds": 41}, "n_folds"),
+            ([33], {"n_folds": 5}, "candidates"),
+            ([1], {"seed": np.random.default_rng(0)}, "seed"),
+            ([1], {"start": np.ones((40, 1))}, "start"),
         ],
     )
     def test_select_names_bad_arguments(self, candidates, change, name):
