@@ -2,49 +2,30 @@
 
 import warnings
 from copy import copy
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .dual import Dual, exp_remainder
+from .calibration import calibrate
+from .dual import Dual, Solution, exp_remainder
+from .iteration import iterate
 from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
 from .welfare import CVaR, Egalitarian, Nash, Regret, Utilitarian
 
 __all__ = [
     "Solution",
     "best_values",
+    "calibrate",
     "gibbs_policy",
     "group_values",
     "in_nats",
+    "iterate",
     "kl_divergence",
     "max_min",
+    "per_prompt_minimum",
+    "per_response_minimum",
     "solve",
 ]
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Hold a policy for all groups with the weights that certify it: primal <= optimum <= dual.
-
-    Attributes
-    ----------
-    policy : (X, Y) float
-    weights : (U,) float, dual-optimal group weights, summing to one
-    values : (U,) float, every group's value of the policy, in logits
-    primal : float, what the policy attains; dual : float, what no policy exceeds
-    """
-
-    policy: np.ndarray
-    weights: np.ndarray
-    values: np.ndarray
-    primal: float
-    dual: float
-
-    @property
-    def gap(self):
-        """What is left between the policy and the optimum at most, dual - primal."""
-        return self.dual - self.primal
 
 
 def gibbs_policy(reward, log_reference, beta):
@@ -193,9 +174,7 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
 
     Warns (RuntimeWarning) where the gap did not come down to tol. Chapter 5.
     """
-    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
-    if not len(rewards):
-        raise ValueError("rewards: expected at least one group, got none")
+    rewards = _some_groups(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
     beta, tol = as_positive("beta", beta), as_positive("tol", tol)
@@ -206,6 +185,35 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
 def max_min(rewards, log_reference, beta, *, prompt_weights=None, tol=1e-9):
     """Return the policy whose worst-off group is best off: `solve` with the egalitarian welfare. Chapters 3 and 5."""
     return solve(Egalitarian(), rewards, log_reference, beta, prompt_weights=prompt_weights, tol=tol)
+
+
+def per_response_minimum(rewards, log_reference, beta):
+    """Return the policy of the reward min_u r_u(x, y), (X, Y): the worst-off group is chosen response by response.
+
+    It maximises E_pi[min_u r_u] - beta KL, another problem than max-min: no group need have the reward min_u r_u, and a
+    response that is good on average for nobody is avoided even where mixing would serve all. Arguments and errors as
+    `group_values`. Chapter 5.
+    """
+    rewards = _some_groups(rewards)
+    return gibbs_policy(rewards.min(axis=0), log_reference, beta)
+
+
+def per_prompt_minimum(rewards, log_reference, beta):
+    """Return the policy that is max-min on every prompt by itself, (X, Y): it maximises E_x min_u F_u(pi | x).
+
+    Arguments and errors as `group_values`. Chapter 5.
+    """
+    rewards = _some_groups(rewards)
+    log_reference = as_log_reference(log_reference, rewards.shape[1:])
+    prompts = range(rewards.shape[1])
+    return np.vstack([max_min(rewards[:, [x]], log_reference[[x]], beta).policy for x in prompts])
+
+
+def _some_groups(rewards):
+    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
+    if not len(rewards):
+        raise ValueError("rewards: expected at least one group, got none")
+    return rewards
 
 
 def _solved(welfare, dual, tol):

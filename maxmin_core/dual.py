@@ -1,11 +1,36 @@
 """The dual of max-min alignment, minimised over the simplex of group weights."""
 
 from copy import copy
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import softmax
 
-__all__ = ["Dual", "exp_remainder"]
+__all__ = ["Dual", "Solution", "exp_remainder"]
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Hold a policy for all groups with the weights that certify it: primal <= optimum <= dual.
+
+    Attributes
+    ----------
+    policy : (X, Y) float
+    weights : (U,) float, dual-optimal group weights, summing to one
+    values : (U,) float, every group's value of the policy, in logits
+    primal : float, what the policy attains; dual : float, what no policy exceeds
+    """
+
+    policy: np.ndarray
+    weights: np.ndarray
+    values: np.ndarray
+    primal: float
+    dual: float
+
+    @property
+    def gap(self):
+        """What is left between the policy and the optimum at most, dual - primal."""
+        return self.dual - self.primal
 
 
 def exp_remainder(t):

@@ -156,6 +156,7 @@ class ChiSquare(Welfare):
         """Return the shares of the least mean: falling linearly in the value, cut at zero."""
         order = np.argsort(_values(v), kind="stable")
         eta, v = self.shares(len(v))[order], np.asarray(v, dtype=float)[order]
+        rounding, v = 1e-14 * np.abs(v).max(), v - v[0]
         w = np.zeros(len(v))
         # The groups with the largest values drop out one by one as the radius grows.
         for k in range(len(v), 0, -1):
@@ -165,7 +166,7 @@ class ChiSquare(Welfare):
             left = self.radius - (1 / total - 1)
             if left < 0:
                 continue
-            alike = variance <= (1e-14 * np.abs(v).max()) ** 2
+            alike = variance <= rounding**2
             slope = 0.0 if alike else np.sqrt(left / (total * variance))
             w[:k] = eta[:k] * (1 / total - slope * (v[:k] - mean))
             if alike or w[k - 1] >= 0:
@@ -173,7 +174,7 @@ class ChiSquare(Welfare):
             w[:] = 0.0
         else:
             w[0] = 1.0
-        return w[np.argsort(order, kind="stable")]
+        return w[np.argsort(order, kind="stable")] / w.sum()
 
     def room(self, w):
         """Return radius - chi^2(w, eta), one inequality."""

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from scipy.special import expit, log_expit, logsumexp
 
 from maxmin_core.data import load_survey
-from maxmin_core.likelihood import Counts
 from maxmin_core.mixture import fit_mixture, select_n_groups
 from maxmin_core.preferences import (
     Comparisons,
@@ -43,9 +42,7 @@ def mixture_of_one(fit, comparisons, i):
 
 
 class TestSurvey:
-    @pytest.mark.parametrize(
-        ("n_groups", "least"), [(1, -1716.817), (2, -1410.955), (3, -1350.140), (4, -1308.013)]
-    )
+    @pytest.mark.parametrize(("n_groups", "least"), [(1, -1716.817), (2, -1410.955), (3, -1350.14), (4, -1308.013)])
     def test_reaches_the_reference_likelihoods(self, survey, n_groups, least):
         fit = fit_mixture(survey, n_groups)
         assert fit.log_likelihood >= least and fit.converged
@@ -99,49 +96,6 @@ class TestTiny:
             best = max(best, value)
         fit = fit_mixture(comparisons, 2, assignment="hard", l2=l2, n_restarts=40, tol=1e-12)
         np.testing.assert_allclose(fit.history[-1], best, rtol=1e-7)
-
-    def test_derivatives_match_finite_differences(self):
-        for d in (None, 2):  # few items, a row a pair; and features, a row a comparison
-            _, comparisons, _ = simulated(2, n_annotators=5, n_per_annotator=4, n_items=4 if d is None else 30, d=d)
-            counts = Counts.of(comparisons, l2=0.3)
-            rng = np.random.default_rng(0)
-            phi = rng.normal(size=(2, 3, counts.z.shape[1]))
-            q = rng.dirichlet(np.ones(3), size=(5, 2))
-
-            def objective(phi, counts=counts, q=q):
-                likelihood, _ = counts.log_likelihood(phi)
-                parameters = phi @ counts.coordinates.T
-                return -(q * likelihood).sum() + 0.15 * (parameters**2).sum()
-
-            gradient, hessian = counts.derivatives(phi, counts.log_likelihood(phi)[1], q)
-            step, shape = 1e-5, phi.shape
-            for index in np.ndindex(shape):
-                shift = np.zeros(shape)
-                shift[index] = step
-                slope = (objective(phi + shift) - objective(phi - shift)) / (2 * step)
-                np.testing.assert_allclose(gradient[index], slope, rtol=1e-5, atol=1e-6)
-                sides = phi + shift, phi - shift
-                up, down = (counts.derivatives(at, counts.log_likelihood(at)[1], q)[0] for at in sides)
-                curvature = (up - down)[index[:2]] / (2 * step)
-                np.testing.assert_allclose(hessian[index], curvature, rtol=1e-5, atol=1e-6)
-
-    def test_rows_by_pair_and_by_comparison_agree(self):
-        _, comparisons, _ = simulated(3, n_items=4)
-        few = Counts.of(comparisons)
-        many = Counts.of(
-            Comparisons(
-                np.vstack([comparisons.features, np.zeros((100, 4))]),
-                comparisons.winner,
-                comparisons.loser,
-                comparisons.annotator,
-            )
-        )
-        assert len(few.z) == 6 and len(many.z) == len(comparisons)
-        phi = np.random.default_rng(0).normal(size=(1, 4))
-        by_hand = annotator_log_likelihood(phi, comparisons)[0]
-        for counts in (few, many):
-            inward = phi @ np.linalg.pinv(counts.coordinates).T
-            np.testing.assert_allclose(counts.log_likelihood(inward)[0][:, 0], by_hand, rtol=1e-10)
 
 
 class TestClimb:
@@ -229,9 +183,7 @@ class TestMatchedStarts:
         comparisons, start = self.start(2)
         order = np.random.default_rng(0).permutation(40)
         number = np.argsort(order)
-        moved = Comparisons(
-            comparisons.features, comparisons.winner, comparisons.loser, number[comparisons.annotator]
-        )
+        moved = Comparisons(comparisons.features, comparisons.winner, comparisons.loser, number[comparisons.annotator])
         one, other = fit_mixture(comparisons, 2, start=start), fit_mixture(moved, 2, start=start[order])
         np.testing.assert_allclose(other.responsibilities, one.responsibilities[order], atol=1e-8)
 
@@ -253,9 +205,7 @@ class TestMatchedStarts:
     @pytest.mark.parametrize("scale", [1e-3, 1e3])
     def test_scaled_features_scale_the_rewards_back(self, scale):
         comparisons, start = self.start(3)
-        scaled = Comparisons(
-            scale * comparisons.features, comparisons.winner, comparisons.loser, comparisons.annotator
-        )
+        scaled = Comparisons(scale * comparisons.features, comparisons.winner, comparisons.loser, comparisons.annotator)
         one, other = fit_mixture(comparisons, 2, start=start), fit_mixture(scaled, 2, start=start)
         np.testing.assert_allclose(scale * other.parameters, one.parameters, rtol=1e-5)
 
