@@ -17,6 +17,7 @@ PAGES = [
     "notebooks/02_diversity.html",
     "notebooks/03_impossibility.html",
     "notebooks/04_mixture.html",
+    "notebooks/05_welfare.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
