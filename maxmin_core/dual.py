@@ -167,7 +167,8 @@ class Dual:
                 moved = weights
             weights = moved
             if fall <= 0.1 * barrier:
-                barrier *= 0.1
+                # Where the last step was hardly needed the next can be long.
+                barrier *= 0.1 if fall > 1e-3 * barrier or smooth > self.beta else 0.02
                 if smooth > self.beta:
                     smooth = max(self.beta, 0.1 * smooth)
                     value, expected, policy = self.at(weights, smooth)
@@ -231,6 +232,7 @@ def _terms(welfare, weights, barrier):
     """Return value, gradient and Hessian of c(w) - barrier (sum log w + sum log room(w))."""
     value, gradient, bend = welfare.conjugate(weights)
     room, slopes, bends = welfare.room(weights)
+    room = np.maximum(room, 1e-150)  # its square must not vanish
     value = value - barrier * (np.log(weights).sum() + np.log(room).sum())
     gradient = gradient - barrier * (1 / weights + (slopes / room[:, None]).sum(axis=0))
     bend = bend + barrier * (1 / weights**2 - (bends / room[:, None]).sum(axis=0))
