@@ -10,7 +10,7 @@ from .calibration import calibrate
 from .dual import Dual, Solution, exp_remainder
 from .iteration import iterate
 from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
-from .welfare import CVaR, Egalitarian, Nash, Regret, Utilitarian
+from .welfare import CVaR, Egalitarian, Nash, Regret, Utilitarian, Welfare
 
 __all__ = [
     "Solution",
@@ -174,6 +174,8 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
 
     Warns (RuntimeWarning) where the gap did not come down to tol. Chapter 5.
     """
+    if not isinstance(welfare, Welfare):
+        raise ValueError(f"welfare: expected a welfare, such as Egalitarian(), got {welfare!r:.60}")
     rewards = _some_groups(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
@@ -191,7 +193,7 @@ def per_response_minimum(rewards, log_reference, beta):
     """Return the policy of the reward min_u r_u(x, y), (X, Y): the worst-off group is chosen response by response.
 
     It maximises E_pi[min_u r_u] - beta KL, another problem than max-min: no group need have the reward min_u r_u, and a
-    response that is good on average for nobody is avoided even where mixing would serve all. Arguments and errors as
+    response that some group dislikes is avoided even where mixing responses would serve all. Arguments and errors as
     `group_values`. Chapter 5.
     """
     rewards = _some_groups(rewards)
@@ -205,6 +207,7 @@ def per_prompt_minimum(rewards, log_reference, beta):
     """
     rewards = _some_groups(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
+    as_distribution("rewards", None, rewards.shape[1])
     prompts = range(rewards.shape[1])
     return np.vstack([max_min(rewards[:, [x]], log_reference[[x]], beta).policy for x in prompts])
 
@@ -249,10 +252,13 @@ def _solved(welfare, dual, tol):
 def _bargain(welfare, dual, eta, counted, tol):
     disagreement = welfare._disagreement(len(eta))
     some = dual.among(counted, dual.offsets[counted] - disagreement[counted])
-    start, gap = some.minimise(Egalitarian(), 1e-6)
-    value, expected, _ = some.at(start)
-    gain = (expected - (start @ expected - value)).min()
-    if gain <= 0:
+    for precision in (1e-6, 1e-12):
+        start, gap = some.minimise(Egalitarian(), precision)
+        value, expected, _ = some.at(start)
+        gain = (expected - (start @ expected - value)).min()
+        if gain > 0:
+            break
+    else:
         raise ValueError(
             f"disagreement: expected values that some policy betters for every group, got a best least gain of at most "
             f"{gain + gap:.3g}"

@@ -47,7 +47,8 @@ def calibrate(rewards, log_reference, *, method="standardize", prompt_weights=No
     if method == "center":
         return centred
     spread = np.sqrt((reference * centred**2).sum(axis=-1) @ prompt_weights)
-    # Beside the size of the rewards, rounding is no spread.
-    size = np.abs(rewards).max(axis=(1, 2), initial=0.0)
+    # Beside the size of the rewards that can come up, rounding is no spread.
+    counted = (reference > 0) & (prompt_weights > 0)[:, None]
+    size = np.abs(np.where(counted, rewards, 0.0)).max(axis=(1, 2), initial=0.0)
     flat = spread <= 1e-12 * size
     return np.where(flat[:, None, None], 0.0, centred / np.where(flat, 1.0, spread)[:, None, None])

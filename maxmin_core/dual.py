@@ -188,8 +188,11 @@ class Dual:
             gain = expected - (weights @ expected - value) - disagreement
             return mu @ gain - eta @ np.log(mu), gain, policy, weights
 
+        # Where the bargain leaves little room, a smoothed beta would leave none: then begin at beta itself.
         smooth = max(self.beta, self.size)
-        mu = eta / at(start, self.beta)[1]
+        while smooth > self.beta and at(start, smooth)[1].min() <= 0.1 * at(start, self.beta)[1].min():
+            smooth = max(self.beta, 0.1 * smooth)
+        mu = eta / at(start, smooth)[1]
         best = (np.inf, start)
         for _ in range(max_iter):
             value, gain, policy, weights = at(mu, smooth)

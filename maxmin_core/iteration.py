@@ -32,7 +32,7 @@ def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_w
 
     Returns
     -------
-    list of n_steps + 1 Solution: primal <= optimum <= dual at every step
+    list of n_steps + 1 Solution: primal <= optimum <= dual at every step, with the weights of that step
 
     Raises
     ------
@@ -51,7 +51,11 @@ def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_w
         raise ValueError(f"step: expected a number in (0, 1], got {step}")
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
         raise ValueError(f"n_steps: expected an integer of at least 1, got {n_steps!r}")
-    dual = Dual(rewards, log_reference, as_positive("beta", beta), prompt_weights)
+    beta = as_positive("beta", beta)
+    with np.errstate(over="ignore"):
+        if not np.isfinite(rewards / beta).all():
+            raise ValueError(f"beta: expected a number that reward / beta does not overflow with, got {beta}")
+    dual = Dual(rewards, log_reference, beta, prompt_weights)
     weights, visited = np.full(len(rewards), 1.0 / len(rewards)), []
     for t in range(n_steps + 1):
         value, expected, _ = dual.at(weights)

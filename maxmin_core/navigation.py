@@ -147,7 +147,7 @@ class Occupancy:
 def best_occupancy(world, group_weights=None, *, floors=None):
     """Return the occupancy of the largest weighted value, or without weights of the largest minimum over groups.
 
-    A linear programme (HiGHS) over d >= 0, sum_a d(s, a) = (1 - discount) start(s) + discount sum P(s|s', a') d(s', a'):
+    A linear programme (HiGHS) over d >= 0, sum_a d(s, a) = (1 - discount) start(s) + discount sum P(s|s', a') d(s', a')
     maximise sum_u w_u <r_u, d>, or t with <r_u, d> >= t for every group without a floor.
 
     Parameters

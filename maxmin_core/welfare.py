@@ -1,7 +1,7 @@
 """Welfare functions: rules that turn group values into group weights. Each is concave in the values of the groups."""
 
 import numpy as np
-from scipy.special import logsumexp, rel_entr, softmax
+from scipy.special import rel_entr, softmax
 
 from .validation import as_distribution, as_float, as_positive
 
@@ -39,7 +39,7 @@ class Welfare:
 
 
 def _shares(weights):
-    return None if weights is None else as_distribution("weights", weights, np.size(weights))
+    return None if weights is None else as_distribution("weights", as_float("weights", weights, ("U",)), len(weights))
 
 
 def _floats(name, values):
@@ -61,7 +61,7 @@ class Utilitarian(Welfare):
 
     def value(self, v):
         """Return sum_u eta(u) v_u."""
-        return float(self.shares(len(v)) @ _values(v))
+        return float(self.shares(len(_values(v))) @ v)
 
     def weights(self, v):
         """Return eta."""
@@ -92,14 +92,17 @@ class SoftMin(Welfare):
 
     def value(self, v):
         """Return the smooth minimum."""
-        with np.errstate(divide="ignore"):
-            tilt = np.log(self.shares(len(v))) - _values(v) / self.temperature
-        return float(-self.temperature * logsumexp(tilt))
+        eta = self.shares(len(_values(v)))
+        least = np.min(np.asarray(v, dtype=float)[eta > 0])
+        ahead = np.maximum((v - least) / self.temperature, 0.0)
+        # From the least value on, so that a high temperature does not drown what the groups differ by.
+        return float(least - self.temperature * np.log1p(eta @ np.expm1(-ahead)))
 
     def weights(self, v):
         """Return eta e^(-v / tau), normalised."""
+        eta = self.shares(len(_values(v)))
         with np.errstate(divide="ignore"):
-            return softmax(np.log(self.shares(len(v))) - _values(v) / self.temperature)
+            return softmax(np.log(eta) - (v - np.min(v)) / self.temperature)
 
     def conjugate(self, w):
         """Return tau KL(w || eta) and its derivatives."""
@@ -126,7 +129,7 @@ class CVaR(Welfare):
     def weights(self, v):
         """Return eta / level from the worst-off group on, until the weights sum to one."""
         order = np.argsort(_values(v), kind="stable")
-        most = self.shares(len(v))[order] / self.level
+        most = self.shares(len(order))[order] / self.level
         taken = np.diff(np.minimum(np.cumsum(most), 1.0), prepend=0.0)
         taken[np.argmax(np.cumsum(most) >= 1.0 - 1e-15)] += 1.0 - taken.sum()
         return taken[np.argsort(order, kind="stable")]

@@ -61,9 +61,30 @@ class TestIterate:
         by_hand = softmax(reference + theta + 0.3 / beta * (worst - beta * theta), axis=-1)
         np.testing.assert_allclose(second.policy, by_hand)
 
+    def test_the_first_weights_by_hand(self):
+        rewards, prompts = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 2.0]]]), [0.9, 0.1]
+        half = np.log(np.full((2, 2), 0.5))
+        paths = {
+            name: iterate(name, rewards, half, 1.0, n_steps=3, step=0.2, prompt_weights=prompts)
+            for name in ("worst_group", "frank_wolfe", "exponentiated_gradient")
+        }
+        for name, path in paths.items():
+            w = np.array([0.5, 0.5])
+            for t, solution in enumerate(path):
+                np.testing.assert_allclose(solution.weights, w, err_msg=name)
+                policy = softmax(half + np.tensordot(w, rewards, 1), axis=-1)
+                earned = np.array([(0.9 * policy[0] @ r[0] + 0.1 * policy[1] @ r[1]) for r in rewards])
+                if name == "exponentiated_gradient":
+                    w = w * np.exp(-0.2 * earned)
+                    w = w / w.sum()
+                else:
+                    step = 0.2 if name == "worst_group" else 2 / (t + 2)
+                    w = (1 - step) * w + step * np.eye(2)[earned.argmin()]
+
     @pytest.mark.parametrize(
         ("change", "name"),
         [
+            ({"rewards": 1e300 * COMPROMISE, "beta": 1e-30}, "beta"),
             ({"method": "ppo"}, "method"),
             ({"n_steps": 0}, "n_steps"),
             ({"n_steps": True}, "n_steps"),
@@ -151,6 +172,11 @@ class TestCalibrate:
     def test_winrate_by_hand(self):
         wins = calibrate([[[2.0, 0.0]]], np.log([[0.25, 0.75]]), method="winrate")
         np.testing.assert_allclose(wins[0, 0], [0.125 + 0.75 * expit(2.0), 0.25 * expit(-2.0) + 0.375])
+
+    def test_what_never_comes_up_does_not_set_the_scale(self):
+        masked = np.append(UNIFORM, [[-np.inf]], axis=1)
+        far = np.append(COMPROMISE, np.full((2, 1, 1), 1e12), axis=2)
+        np.testing.assert_allclose(calibrate(far, masked)[..., :3], calibrate(COMPROMISE, UNIFORM))
 
     def test_an_indifferent_group_stays_at_zero(self):
         rewards = np.array([[[0.3, 0.3, 0.3]], [[1.0, 0.0, 0.0]]])

@@ -233,6 +233,30 @@ class TestSolve:
             np.testing.assert_allclose(with_it.policy, without.policy, atol=1e-8)
             assert with_it.weights[0] == 0
 
+    @pytest.mark.parametrize("room", [1.0, 1e-2, 1e-3, 1e-5])
+    def test_a_bargain_with_little_room(self, room):
+        rewards, reference = np.array([[[1.0, 0.0, 0.35]], [[0.0, 0.8, 0.35]]]), np.full((1, 3), -np.log(3))
+        best = max_min(rewards, reference, 0.1)
+        solution = solve(Nash(best.values - room), rewards, reference, 0.1)
+        assert (solution.values > best.values - room).all() and 0 <= solution.gap <= 1e-9
+        if room < 1e-2:
+            np.testing.assert_allclose(solution.policy, best.policy, atol=5 * np.sqrt(room))
+
+    def test_ties_are_shared(self):
+        np.testing.assert_allclose(Egalitarian().weights([1.0, 2.0, 1.0]), [0.5, 0.0, 0.5])
+
+    @pytest.mark.parametrize("welfare", ["egalitarian", Egalitarian, None])
+    def test_what_is_no_welfare_is_named(self, welfare):
+        with pytest.raises(ValueError, match="^welfare: expected a welfare"):
+            solve(welfare, np.zeros((2, 1, 2)), np.log([[0.5, 0.5]]), 1.0)
+
+    def test_a_high_temperature_is_the_average(self):
+        _, rewards, reference, beta, eta, _ = problem(3)
+        average = solve(Utilitarian(eta), rewards, reference, beta).primal
+        for temperature in (1e8, 1e12, 1e15):
+            soft = solve(SoftMin(temperature, eta), rewards, reference, beta)
+            np.testing.assert_allclose(soft.primal, average, atol=1e-7)
+
     def test_an_infeasible_bargain_is_named(self):
         rewards = np.array([[[1.0, -1.0]], [[-1.0, 1.0]]])
         with pytest.raises(ValueError, match="^disagreement: expected values that some policy betters for every group"):

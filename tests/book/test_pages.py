@@ -18,6 +18,7 @@ PAGES = [
     "notebooks/03_impossibility.html",
     "notebooks/04_mixture.html",
     "notebooks/05_welfare.html",
+    "notebooks/06_navigation.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
