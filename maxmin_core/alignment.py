@@ -180,7 +180,7 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
     beta, tol = as_positive("beta", beta), as_positive("tol", tol)
-    in_nats(rewards, beta)
+    in_nats(np.array([rewards.min(), rewards.max()]) if rewards.size else rewards, beta)
     return _solved(welfare, Dual(rewards, log_reference, beta, prompt_weights), tol)
 
 

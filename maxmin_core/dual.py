@@ -34,8 +34,12 @@ class Solution:
 
 
 def exp_remainder(t):
-    """Return e^t - 1 - t, at least zero, with full relative precision; t below 700."""
-    return np.where(np.abs(t) < 1e-2, t**2 * (1 / 2 + t / 6 + t**2 / 24 + t**3 / 120 + t**4 / 720), np.expm1(t) - t)
+    """Return e^t - 1 - t, at least zero, with full relative precision, for an array of t below 700."""
+    found = np.expm1(t) - t
+    near = np.abs(t) < 1e-2
+    t = t[near]
+    found[near] = t * t * (1 / 2 + t * (1 / 6 + t * (1 / 24 + t * (1 / 120 + t / 720))))
+    return found
 
 
 class Dual:
@@ -57,9 +61,13 @@ class Dual:
         self.reference = np.exp(log_reference[came])
         self.prompt_weights, self.beta = prompt_weights[came], beta
         supported = self.reference > 0
-        rewards = np.where(supported, rewards[:, came], 0.0)
-        middle = (self.reference * rewards).sum(axis=-1)
-        self.rewards = np.where(supported, rewards - middle[..., None], 0.0)
+        if not came.all():
+            rewards = rewards[:, came]
+        if not supported.all():
+            rewards = np.where(supported, rewards, 0.0)
+        middle = np.einsum("xy,uxy->ux", self.reference, rewards)
+        self.rewards = rewards - middle[..., None]
+        self.rewards[:, ~supported] = 0.0
         self.offsets = middle @ self.prompt_weights
         self.size = np.ptp(self.rewards, axis=-1).max(initial=0.0)
 
@@ -113,9 +121,17 @@ class Dual:
 
     def curvature(self, policy, beta):
         """Return the Hessian of A(r_w), E_x Cov_pi(r) / beta, (U, U)."""
-        middle = np.matmul(self.rewards.swapaxes(0, 1), policy[..., None])[..., 0].T
-        flat = (self.rewards - middle[..., None]).reshape(len(self.rewards), -1)
-        return (flat * (self.prompt_weights[:, None] * policy).ravel()) @ flat.T / beta
+        n_groups, n_prompts, n_responses = self.rewards.shape
+        hessian = np.zeros((n_groups, n_groups))
+        # Blocks of prompts that stay in cache.
+        block = max(1, 65_536 // (n_groups * n_responses))
+        for start in range(0, n_prompts, block):
+            part = slice(start, start + block)
+            rewards, mass = self.rewards[:, part], policy[part]
+            flat = rewards - np.einsum("uxy,xy->ux", rewards, mass)[..., None]
+            flat = flat.reshape(n_groups, -1)
+            hessian += (flat * (self.prompt_weights[part, None] * mass).ravel()) @ flat.T
+        return hessian / beta
 
     def minimise(self, welfare, tol, max_iter=500):
         """Return (weights, gap): the weights of the smallest certified gap found, at most tol * scale where it settled.
