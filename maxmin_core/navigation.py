@@ -26,7 +26,7 @@ class Navigation(gymnasium.Env):
 
     Parameters
     ----------
-    rows : list of str of one length: '#' wall, '.' free, 'S' start (one or more), 'A', 'B', ... a place of group 0, 1
+    rows : list of str of one length: '#' wall, '.' free, 'S' start (one or more), 'A' to 'R' a place of group 0 to 17
     slip : float in [0, 1), the chance that a random action is taken instead
     discount : float in (0, 1)
     horizon : int, steps after which an episode is truncated
@@ -47,7 +47,7 @@ class Navigation(gymnasium.Env):
     metadata: ClassVar = {"render_modes": []}
 
     def __init__(self, rows, *, slip=0.1, discount=0.95, horizon=200, group_weights=None):
-        if not rows or len({len(row) for row in rows}) != 1 or not rows[0]:
+        if isinstance(rows, str) or not rows or len({len(row) for row in rows}) != 1 or not rows[0]:
             raise ValueError(f"rows: expected at least one row, all of one length, got {rows!r:.80}")
         marks = np.array([list(row) for row in rows])
         unknown = [m for m in np.unique(marks) if m not in "#.S" and not ("A" <= m <= "R")]
@@ -64,9 +64,10 @@ class Navigation(gymnasium.Env):
         self.start = (free == "S") / (free == "S").sum()
         self.slip = float(as_float("slip", slip, ()))
         self.discount = as_positive("discount", discount)
-        if not 0 <= self.slip < 1 or not self.discount < 1:
-            name, value = ("discount", self.discount) if self.discount >= 1 else ("slip", self.slip)
-            raise ValueError(f"{name}: expected a number below 1, got {value}")
+        if not 0 <= self.slip < 1:
+            raise ValueError(f"slip: expected a number in [0, 1), got {self.slip}")
+        if not self.discount < 1:
+            raise ValueError(f"discount: expected a number in (0, 1), got {self.discount}")
         if isinstance(horizon, bool) or not isinstance(horizon, int | np.integer) or horizon < 1:
             raise ValueError(f"horizon: expected an integer of at least 1, got {horizon!r}")
         self.horizon = int(horizon)
@@ -89,6 +90,8 @@ class Navigation(gymnasium.Env):
 
     def step(self, action):
         """Earn the rewards of the present cell, then move; return (cell, reward, terminated, truncated, info)."""
+        if not self.action_space.contains(action):
+            raise ValueError(f"action: expected an integer in 0..{self.n_actions - 1}, got {action!r}")
         earned = self.rewards[:, self._cell].copy()
         row = self.transition[self._cell * self.n_actions + int(action)]
         self._cell = int(self.np_random.choice(row.indices, p=row.data))
@@ -147,6 +150,8 @@ class Occupancy:
 def best_occupancy(world, group_weights=None, *, floors=None):
     """Return the occupancy of the largest weighted value, or without weights of the largest minimum over groups.
 
+    With floors and no weights the minimum is over the groups without a floor, of which there must be one.
+
     A linear programme (HiGHS) over d >= 0, sum_a d(s, a) = (1 - discount) start(s) + discount sum P(s|s', a') d(s', a')
     maximise sum_u w_u <r_u, d>, or t with <r_u, d> >= t for every group without a floor.
 
@@ -170,7 +175,11 @@ def best_occupancy(world, group_weights=None, *, floors=None):
     earns = sparse.csr_matrix(np.repeat(world.rewards, n_actions, axis=1))
     leaves = sparse.kron(sparse.eye(n_states), np.ones((1, n_actions)))
     flow = sparse.hstack([leaves - world.discount * world.transition.T, sparse.csr_matrix((n_states, 1))])
-    bound = np.isfinite(floors)
+    bound = ~np.isnan(floors)
+    if np.isinf(floors).any() or (group_weights is None and bound.all()):
+        raise ValueError(
+            f"floors: expected finite numbers or NaN, without weights NaN for some group, got {floors.tolist()}"
+        )
     if group_weights is None:
         cost = np.append(np.zeros(n_states * n_actions), -1.0)
         lift = (~bound).astype(float)
@@ -224,11 +233,10 @@ def leximin_occupancy(world, tolerance=1e-7):
         found = best_occupancy(world, floors=floors)
         level, open_groups = found.objective, np.flatnonzero(np.isnan(floors))
         held = np.where(np.isnan(floors), level, floors) - tolerance
-        for u in open_groups:
-            # What group u could get while nobody falls below what is settled.
-            most = best_occupancy(world, np.arange(n_groups) == u, floors=held).values[u]
-            if most <= level + 10 * tolerance:
-                floors[u] = level - tolerance
+        # What each group could get while nobody falls below what is settled: with n groups, n tolerances are no gain.
+        most = np.array([best_occupancy(world, np.eye(n_groups)[u], floors=held).values[u] for u in open_groups])
+        settled = most <= max(level + 10 * n_groups * tolerance, most.min())
+        floors[open_groups[settled]] = level - tolerance
         if not np.isnan(floors).any():
             break
     return best_occupancy(world, np.full(n_groups, 1.0 / n_groups), floors=floors)
