@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 from .calibration import calibrate
 from .dual import Dual, Solution, exp_remainder
 from .iteration import iterate
-from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
+from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive, as_rewards, in_nats
 from .welfare import CVaR, Egalitarian, Nash, Regret, Utilitarian, Welfare
 
 __all__ = [
@@ -18,7 +18,6 @@ __all__ = [
     "calibrate",
     "gibbs_policy",
     "group_values",
-    "in_nats",
     "iterate",
     "kl_divergence",
     "max_min",
@@ -176,7 +175,7 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
     """
     if not isinstance(welfare, Welfare):
         raise ValueError(f"welfare: expected a welfare, such as Egalitarian(), got {welfare!r:.60}")
-    rewards = _some_groups(rewards)
+    rewards = as_rewards(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
     beta, tol = as_positive("beta", beta), as_positive("tol", tol)
@@ -196,7 +195,7 @@ def per_response_minimum(rewards, log_reference, beta):
     response that some group dislikes is avoided even where mixing responses would serve all. Arguments and errors as
     `group_values`. Chapter 5.
     """
-    rewards = _some_groups(rewards)
+    rewards = as_rewards(rewards)
     return gibbs_policy(rewards.min(axis=0), log_reference, beta)
 
 
@@ -205,18 +204,11 @@ def per_prompt_minimum(rewards, log_reference, beta):
 
     Arguments and errors as `group_values`. Chapter 5.
     """
-    rewards = _some_groups(rewards)
+    rewards = as_rewards(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     as_distribution("rewards", None, rewards.shape[1])
     prompts = range(rewards.shape[1])
     return np.vstack([max_min(rewards[:, [x]], log_reference[[x]], beta).policy for x in prompts])
-
-
-def _some_groups(rewards):
-    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
-    if not len(rewards):
-        raise ValueError("rewards: expected at least one group, got none")
-    return rewards
 
 
 def _solved(welfare, dual, tol):
@@ -266,12 +258,3 @@ def _bargain(welfare, dual, eta, counted, tol):
     weights = np.zeros(len(eta))
     weights[counted], gap = some.bargain(np.zeros(counted.sum()), eta[counted], tol, start)
     return weights, gap
-
-
-def in_nats(reward, beta):
-    """Return reward / beta; ValueError on beta <= 0 or a quotient that overflows."""
-    with np.errstate(over="ignore"):
-        nats = reward / as_positive("beta", beta)
-    if not np.isfinite(nats).all():
-        raise ValueError(f"beta: expected a number that reward / beta does not overflow with, got {beta}")
-    return nats

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import log_softmax, logsumexp, softmax
 
 from . import mismatch
+from .dual import exp_remainder
 
 __all__ = [
     "KINDS",
@@ -143,7 +144,7 @@ def gaps(alignments):
     grown = log_policy + t
     tame = np.minimum(t, 1.0)
     steep = np.exp(np.minimum(grown, 600.0)) - policy * (1.0 + np.maximum(t, 0.0))
-    terms = np.where(t < 1, policy * tame**2 * _integral(tame), steep)
+    terms = np.where(t < 1, policy * exp_remainder(tame), steep)
     direct = np.log1p(np.where(np.isfinite(log_policy), terms, 0.0).sum(axis=-1))
     divergence = np.where(grown.max(axis=-1) < 600, direct, logsumexp(grown, axis=-1))
     return alignments.beta * (alignments.prompt_weights * divergence).sum(axis=-1)

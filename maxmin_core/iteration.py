@@ -3,7 +3,7 @@
 import numpy as np
 
 from .dual import Dual, Solution
-from .validation import as_distribution, as_float, as_log_reference, as_positive
+from .validation import as_distribution, as_log_reference, as_positive, as_rewards, in_nats
 
 __all__ = ["iterate"]
 
@@ -41,9 +41,7 @@ def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_w
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
-    rewards = as_float("rewards", rewards, ("U", "X", "Y"))
-    if not len(rewards):
-        raise ValueError("rewards: expected at least one group, got none")
+    rewards = as_rewards(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
     step = as_positive("step", step)
@@ -52,9 +50,7 @@ def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_w
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
         raise ValueError(f"n_steps: expected an integer of at least 1, got {n_steps!r}")
     beta = as_positive("beta", beta)
-    with np.errstate(over="ignore"):
-        if not np.isfinite(rewards / beta).all():
-            raise ValueError(f"beta: expected a number that reward / beta does not overflow with, got {beta}")
+    in_nats(rewards, beta)
     dual = Dual(rewards, log_reference, beta, prompt_weights)
     weights, visited = np.full(len(rewards), 1.0 / len(rewards)), []
     for t in range(n_steps + 1):

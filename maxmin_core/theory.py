@@ -7,11 +7,11 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from . import gaps
-from .alignment import Solution, in_nats, kl_divergence, solve
+from .alignment import Solution, kl_divergence, solve
 from .falsification import Falsification, falsify
 from .mismatch import KINDS, Instances, bounds, reasons
 from .preferences import bradley_terry
-from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive
+from .validation import as_distribution, as_float, as_log_reference, as_policy, as_positive, in_nats
 from .welfare import Regret
 
 __all__ = [

@@ -2,7 +2,16 @@
 
 import numpy as np
 
-__all__ = ["as_distribution", "as_float", "as_index", "as_log_reference", "as_policy", "as_positive"]
+__all__ = [
+    "as_distribution",
+    "as_float",
+    "as_index",
+    "as_log_reference",
+    "as_policy",
+    "as_positive",
+    "as_rewards",
+    "in_nats",
+]
 
 
 def _expected(shape):
@@ -94,3 +103,20 @@ def as_log_reference(value, shape=("X", "Y")):
             f"log_reference: expected rows that sum to 1 in probability, got {total[row]:.12g} in row {row}"
         )
     return log_reference
+
+
+def as_rewards(value):
+    """Return rewards of shape (U, X, Y) of at least one group; ValueError otherwise."""
+    rewards = as_float("rewards", value, ("U", "X", "Y"))
+    if not len(rewards):
+        raise ValueError("rewards: expected at least one group, got none")
+    return rewards
+
+
+def in_nats(reward, beta):
+    """Return reward / beta; ValueError on beta <= 0 or a quotient that overflows."""
+    with np.errstate(over="ignore"):
+        nats = reward / as_positive("beta", beta)
+    if not np.isfinite(nats).all():
+        raise ValueError(f"beta: expected a number that reward / beta does not overflow with, got {beta}")
+    return nats
