@@ -19,6 +19,7 @@ PAGES = [
     "notebooks/04_mixture.html",
     "notebooks/05_welfare.html",
     "notebooks/06_navigation.html",
+    "notebooks/07_robustness.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
