@@ -12,6 +12,9 @@ from pathlib import Path
 
 import maxmin_core
 from maxmin_core.chapters import PROFILES, all_chapters
+from maxmin_core.lm.profiles import find_profile
+from maxmin_core.lm.results import n_seeds
+from maxmin_core.lm.settings import SETTINGS
 
 ROOT = Path(workflow.basedir)
 PROFILE = config.get("profile", "cpu")
@@ -49,12 +52,64 @@ rule pages:
         MAXMIN + " pages --profile {params.profile}"
 
 
+# The language-model runs, for the chapters that show them. Their cache knows settings and code by itself: a rule whose
+# inputs changed in a comment finds everything there and ends in seconds.
+LM = [relative(path) for path in sorted((Path(maxmin_core.__file__).parent / "lm").glob("*.py"))]
+RUNS = [(name, seed) for name in SETTINGS for seed in range(n_seeds(name, find_profile(PROFILE)))]
+
+
+def of_run(setting, seed):
+    return f"{OUT}/lm/{SETTINGS[setting].slug}-{seed}"
+
+
+def runs_of(chapter):
+    return [of_run(*run) for run in RUNS] if chapter.needs_runs else []
+
+
+rule lm_base:
+    input:
+        LM,
+        "requirements.lock",
+    output:
+        touch(f"{OUT}/lm/base"),
+    params:
+        profile=PROFILE,
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    shell:
+        MAXMIN + " train --profile {params.profile} --setting base"
+
+
+for setting, seed in RUNS:
+
+    rule:
+        name:
+            f"lm_{SETTINGS[setting].slug}_{seed}".replace("-", "_")
+        input:
+            f"{OUT}/lm/base",
+        output:
+            touch(of_run(setting, seed)),
+        params:
+            setting=setting,
+            seed=seed,
+            profile=PROFILE,
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        shell:
+            MAXMIN + " train --profile {params.profile} --setting '{params.setting}' --seed {params.seed}"
+
+
 for chapter in CHAPTERS.values():
 
     rule:
         name:
             f"chapter_{chapter.number}"
         input:
+            runs_of(chapter),
             relative(chapter.path),
             "requirements.lock",
             [relative(path) for path in chapter.dependencies()],

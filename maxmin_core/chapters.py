@@ -60,6 +60,11 @@ class Chapter:
             raise ValueError(f'{self.path}: expected {{"maxmin": {{"question": ...}}}} in the notebook\'s metadata')
         return question
 
+    @property
+    def needs_runs(self):
+        """Whether the chapter shows the language-model runs: {"maxmin": {"runs": true}} in the notebook's metadata."""
+        return bool(read_json(self.path)["metadata"].get("maxmin", {}).get("runs"))
+
     def dependencies(self):
         """Return the files of `maxmin_core` that the notebook imports, followed through their own imports, sorted."""
         package = Path(__file__).parent

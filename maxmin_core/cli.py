@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +60,16 @@ def _parser():
     sub = command("build", _build, "Run what changed, judge the claims, render the pages; make book calls this.")
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
+    sub = command("train", _train, "Train the policies of the language-model experiment; resumes what was interrupted.")
+    with_profile(sub)
+    sub.add_argument(
+        "--setting", default="80:20", help="who the annotators are (default: 80:20); 'base': no policy yet"
+    )
+    with_seed(sub)
+    sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
+    sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
+    sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
+    with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
@@ -87,6 +98,40 @@ def _pages(options):
     _say("[pages] rendering")
     page = render(root, _folder(root, options.profile))
     _say(f"[pages] done: {page.relative_to(root)}")
+
+
+def _train(options):
+    # The libraries' progress of every file and warnings of their own deprecations; an error is raised all the same.
+    os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+    os.environ |= {"TQDM_DISABLE": "0" if sys.stderr.isatty() else "1"}
+    warnings.simplefilter("ignore", FutureWarning)
+    # torch takes seconds to import: only here.
+    from .lm.base import prepare
+    from .lm.experiment import run_methods
+    from .lm.profiles import find_profile
+    from .lm.results import n_seeds
+    from .lm.settings import SETTINGS
+
+    profile, root = find_profile(options.profile), find_root() / "_build" / "lm"
+    if profile.name == "gpu-large":
+        raise ValueError(
+            "profile: gpu-large is a configuration only so far (see maxmin plan); expected another profile"
+        )
+    if options.setting == "base" and not options.all:
+        prepare(profile, root, say=_say)
+        return
+    wanted = [(name, seed) for name in SETTINGS for seed in range(n_seeds(name, profile))]
+    for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
+        folders = run_methods(setting, seed, profile, root, methods=options.method, say=_say)
+        _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
+
+
+def _plan(options):
+    from .lm.plan import plan
+    from .lm.profiles import find_profile
+
+    for part, number, unit in plan(find_profile(options.profile)):
+        _say(f"{part:<32} {number:>16,.3f} {unit}" if unit else f"{part:<32} {number:>16,}")
 
 
 def _build(options):

@@ -1,0 +1,189 @@
+"""The experiment: one run per setting, seed and method, cached by configuration and by the code that made it."""
+
+from dataclasses import asdict
+
+import numpy as np
+from accelerate import PartialState
+
+from ..artefacts import write_json
+from .annotators import Gold, compare, draw_groups
+from .base import prepare
+from .evaluate import evaluate, write_texts
+from .policy import load_policy
+from .results import run_folder
+from .reward import Rewards, learn_known, learn_mixture, learn_single
+from .settings import find_setting
+from .train import METHODS, Method, train
+
+__all__ = ["learn_rewards", "run_methods"]
+
+
+def learn_rewards(base, gold, setting, profile, seed):
+    """Simulate the annotators of a setting and learn every kind of reward from their comparisons.
+
+    Returns (dict: 'single', 'mixture', 'known' -> Rewards, calibrated over the reference's texts; report). The report
+    says how many annotators EM put into their group, and how often each reward ranks fresh pairs as a group does.
+    Groups of the mixture are matched to the true ones for the report and for names only. Chapter 8.
+    """
+    group = draw_groups(setting.shares, profile.n_annotators, seed)
+    values = gold(*base.pool.pair)
+    half = values.shape[1] // 4 * 2
+    seen, fresh = slice(0, half), slice(half, None)
+    psi = base.features(*base.pool.pair)
+    choices = compare(values[:, seen].reshape(len(values), -1, 2), group, profile.n_per_annotator, seed)
+    fit = learn_mixture(psi[seen], choices, len(setting.shares), seed=seed)
+    assigned = fit.responsibilities.argmax(axis=1)
+    order = _match(assigned, group, len(setting.shares))
+    learned = {
+        "single": learn_single(psi[seen], choices),
+        "mixture": (fit.parameters[order], fit.weights[order]),
+        "known": learn_known(psi[seen], choices, group),
+    }
+    rewards = {name: Rewards(base.features, *found).calibrated(*base.pool.pair) for name, found in learned.items()}
+    prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])
+    report = {
+        "annotators": profile.n_annotators,
+        "assigned_right": float((np.argsort(order)[assigned] == group).mean()),
+    }
+    for name, reward in rewards.items():
+        margin = reward(*base.pool.pair)[:, fresh]
+        margin = np.sign(margin[:, ::2] - margin[:, 1::2])
+        report[f"accuracy_{name}"] = (margin == prefers).mean(axis=1).tolist()
+    return rewards, report
+
+
+def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: None):
+    """Run every method of a setting for one seed, keep result.json of each, and return their folders.
+
+    A method is a name of `train.METHODS`, 'reference' or 'soup', with '@' and a KL strength if not the profile's.
+    What is there already with the same settings is not run again; an interrupted run goes on from its checkpoint.
+
+    Raises
+    ------
+    ValueError
+        On an unknown setting or method, fewer annotators than groups, or a folder of another configuration. Chapter 8.
+    """
+    found = find_setting(setting)
+    methods = found.methods if methods is None else tuple(methods)
+    for method in methods:
+        _method(method)
+    # Under torchrun one process prepares, learns and judges; all of them train.
+    state = PartialState(cpu=profile.cpu)
+    with state.main_process_first():
+        base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
+    folder = run_folder(setting, seed, profile, root)
+    gold = Gold(base.gold, found.tastes, *base.pool.pair)
+    rewards, report = learn_rewards(base, gold, found, profile, seed)
+    if state.is_main_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(found), "seed": seed})
+        write_json(folder / "learned.json", report)
+        rewards["mixture"].save(folder / "mixture")
+    reference, tokenizer = load_policy(base.reference)
+    folders = [folder / method for method in ("reference", *methods)]
+    for there in folders:
+        if (there / "result.json").exists():
+            continue
+        method = there.name
+        if state.is_main_process:
+            say(f"[{setting}] seed {seed}, {method}")
+        model = _trained(method, rewards, found, base, profile, there, seed, reference)
+        if state.is_main_process:
+            name, beta = _method(method)
+            identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
+            identity["groups"] = list(found.tastes)
+            _judge(model, reference, tokenizer, base, gold, rewards, profile, there, identity)
+        state.wait_for_everyone()
+    return folders
+
+
+def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):
+    texts = base.baseline
+    if model is not reference:
+        # Other texts than the baseline's, from the same seed for all methods.
+        seed = 1000 + identity["seed"]
+        texts = write_texts(model, tokenizer, texts.prompts, n_tokens=profile.new_tokens, seed=seed)
+    metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
+    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in rewards.items()}
+    samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
+    write_json(folder / "result.json", identity | {"learned": learned, "samples": samples} | metrics)
+
+
+def _trained(method, rewards, setting, base, profile, folder, seed, reference):
+    name, beta = _method(method)
+    if name == "reference":
+        return reference
+    if name == "soup":
+        return _soup(rewards["mixture"], setting, base, profile, folder, seed, beta)
+    chosen = METHODS[name]
+    scored = rewards[chosen.rewards]
+    groups = ["everybody"] if chosen.rewards == "single" else list(setting.tastes)
+    train(chosen, scored, groups, base.train, base.reference, profile, folder, seed=seed, beta=beta)
+    return load_policy(folder)[0]
+
+
+def _soup(rewards, setting, base, profile, folder, seed, beta):
+    """Train a policy per group, average their parameters; keep the mix of the best learned worst value."""
+    members = []
+    for u, group in enumerate(setting.tastes):
+        alone = Rewards(rewards.features, rewards.parameters[[u]], np.ones(1), rewards.zero[[u]], rewards.unit[[u]])
+        there = folder / f"group-{u}"
+        train(
+            Method(f"only {group}", "mixture", METHODS["single"].welfare),
+            alone,
+            [group],
+            base.train,
+            base.reference,
+            profile,
+            there,
+            seed=seed,
+            beta=beta,
+        )
+        members.append(load_policy(there))
+    model, tokenizer = members[0]
+    states = [member.state_dict() for member, _ in members]
+    best, chosen = -np.inf, None
+    for mix in _grid(len(states), 4):
+        state = {name: sum(w * s[name] for w, s in zip(mix, states, strict=True)) for name in states[0]}
+        model.load_state_dict(state)
+        texts = write_texts(model, tokenizer, base.train, n_tokens=profile.new_tokens, seed=seed)
+        worst = rewards(*texts.pair).mean(axis=1).min()
+        if worst > best:
+            best, chosen = worst, {name: value.clone() for name, value in state.items()}
+    model.load_state_dict(chosen)
+    return model
+
+
+def _grid(n, steps):
+    """All weights of n parts in multiples of 1 / steps."""
+    if n == 1:
+        return [[1.0]]
+    return [
+        [k / steps, *(x * (steps - k) / steps for x in rest)]
+        for k in range(steps + 1)
+        for rest in (_grid(n - 1, steps - k) if k < steps else [[1.0] + [0.0] * (n - 2)])
+    ]
+
+
+def _match(assigned, group, n):
+    """The order of EM's groups that puts most annotators right."""
+    from scipy.optimize import linear_sum_assignment
+
+    together = np.array([[(assigned[group == u] == k).sum() for k in range(n)] for u in range(n)])
+    return linear_sum_assignment(-together)[1]
+
+
+def _method(method):
+    """Split 'name@beta'; ValueError on an unknown name or a beta that is no number above 0."""
+    name, _, beta = method.partition("@")
+    if name not in METHODS and name not in ("reference", "soup"):
+        raise ValueError(f"method: expected one of {', '.join((*METHODS, 'reference', 'soup'))}, got {name!r}")
+    try:
+        value = float(beta) if beta else None
+    except ValueError as error:
+        raise ValueError(f"method: expected a number after '@', got {beta!r}") from error
+    if value is not None and not value > 0:
+        raise ValueError(f"method: expected a KL strength above 0 after '@', got {beta}")
+    return name, value

@@ -1,0 +1,54 @@
+"""What a profile will need, before anything is downloaded or trained: models on the meta device, counted."""
+
+import torch
+from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+
+__all__ = ["plan"]
+
+# The architecture of pretrained models, so that no hub is asked for a plan.
+_KNOWN = {
+    "openai-community/gpt2": GPT2Config(),
+    "allenai/tulu-2-7b": LlamaConfig(max_position_embeddings=8192),
+}
+
+
+def plan(profile):
+    """Return what training under a profile takes, as a list of (part, number, unit).
+
+    Parameters are counted on the meta device. Memory: weights 4 bytes, gradients 4, Adam 8, the reference's weights 4;
+    activations are an estimate of 34 values of the width for every token and layer, one where they are recomputed, and
+    three of the vocabulary for the logits, at 2 bytes with bf16 and 4 without. ValueError on a model whose architecture
+    is not known here. Chapter 8.
+    """
+    if profile.model is not None and profile.model not in _KNOWN:
+        raise ValueError(f"profile: expected a model of {', '.join(_KNOWN)}, got {profile.model!r}")
+    config = _KNOWN.get(profile.model) or GPT2Config(
+        vocab_size=profile.vocabulary + 4,
+        n_positions=profile.longest + 2,
+        n_embd=profile.width,
+        n_layer=profile.layers,
+        n_head=profile.heads,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    n = sum(parameter.numel() for parameter in model.parameters())
+    batch = profile.prompts_per_step * profile.samples_per_prompt
+    length = 1 + profile.prompt_words + profile.new_tokens
+    size = 2 if profile.bf16 else 4
+    layers = config.num_hidden_layers * config.hidden_size * (1 if profile.gradient_checkpointing else 34)
+    gib = 2.0**30
+    return [
+        ("parameters", n, ""),
+        ("memory: weights", 4 * n / gib, "GiB"),
+        ("memory: gradients", 4 * n / gib, "GiB"),
+        ("memory: Adam", 8 * n / gib, "GiB"),
+        ("memory: reference", 4 * n / gib, "GiB"),
+        ("memory: activations (estimate)", size * batch * length * (layers + 3 * config.vocab_size) / gib, "GiB"),
+        ("reference: steps", profile.reference_steps, ""),
+        ("reference: tokens at most", profile.reference_steps * profile.reference_batch * (profile.longest + 2), ""),
+        ("policy: steps", profile.steps, ""),
+        ("policy: texts a step", batch, ""),
+        ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),
+    ]

@@ -1,0 +1,195 @@
+"""The reference policy: a word-level GPT-2 trained on sentences, or a pretrained model; sampling and scoring."""
+
+import sys
+from collections import Counter
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+)
+
+from ..artefacts import write_json
+
+__all__ = ["load_policy", "log_probabilities", "make_prompts", "make_tokenizer", "sample", "train_reference"]
+
+BEGIN, END, PAD, UNKNOWN = "<begin>", "<end>", "<pad>", "<unknown>"
+
+
+def make_tokenizer(texts, size):
+    """Return a word-level tokenizer of the `size` most frequent words; a text begins with <begin>. Chapter 8."""
+    count = Counter(word for text in texts for word in text.split())
+    vocabulary = [PAD, UNKNOWN, BEGIN, END, *(word for word, _ in count.most_common(size))]
+    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 2)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        bos_token=BEGIN,
+        eos_token=END,
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def train_reference(texts, profile, folder, seed=0):
+    """Train the reference policy on sentences with TRL's SFTTrainer, or fine-tune the profile's model; save it.
+
+    Sentences with a word outside of the vocabulary are left out. Returns the perplexity per token on a twentieth of the
+    sentences that training did not see. ValueError where the vocabulary leaves nothing to train on. Chapter 8.
+    """
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    if profile.model is None:
+        tokenizer = make_tokenizer(texts, profile.vocabulary)
+        known = set(tokenizer.get_vocab())
+        texts = [text for text in texts if known.issuperset(text.split())]
+        torch.manual_seed(seed)
+        model = GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=len(tokenizer),
+                n_positions=1 + profile.longest + 1,
+                n_embd=profile.width,
+                n_layer=profile.layers,
+                n_head=profile.heads,
+                bos_token_id=tokenizer.bos_token_id,
+                eos_token_id=tokenizer.eos_token_id,
+                pad_token_id=tokenizer.pad_token_id,
+                resid_pdrop=0.0,
+                embd_pdrop=0.0,
+                attn_pdrop=0.0,
+            )
+        )
+    else:
+        tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
+        tokenizer.pad_token = tokenizer.eos_token
+        model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision)
+    if len(texts) < 40:
+        raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
+    order = np.random.default_rng(seed).permutation(len(texts))
+    data = [{"text": texts[i] + (f" {END}" if profile.model is None else tokenizer.eos_token)} for i in order]
+    heldout = len(data) // 20
+    trainer = SFTTrainer(
+        model,
+        SFTConfig(
+            output_dir=str(folder),
+            max_steps=profile.reference_steps,
+            per_device_train_batch_size=profile.reference_batch,
+            per_device_eval_batch_size=4 * profile.reference_batch,
+            learning_rate=profile.reference_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=min(100, profile.reference_steps // 10),
+            max_length=1 + profile.longest + 1,
+            packing=False,
+            save_strategy="no",
+            report_to="none",
+            logging_steps=max(1, profile.reference_steps // 20),
+            disable_tqdm=not sys.stderr.isatty(),
+            bf16=profile.bf16,
+            use_cpu=profile.cpu,
+            activation_checkpointing=profile.gradient_checkpointing,
+            seed=seed,
+        ),
+        train_dataset=Dataset.from_list(data[heldout:]),
+        eval_dataset=Dataset.from_list(data[:heldout]),
+        processing_class=tokenizer,
+    )
+    # Without a terminal there is no progress bar, and the numbers of every step are in nobody's way.
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    perplexity = float(np.exp(trainer.evaluate()["eval_loss"]))
+    trainer.model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_json(folder / "reference.json", {"perplexity": perplexity, "sentences": len(data)})
+    return perplexity
+
+
+def load_policy(folder):
+    """Return (model, tokenizer) of a policy saved in `folder`, safetensors only; ValueError on none. Chapter 8."""
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"folder: expected a saved policy (config.json, model.safetensors), got {folder}")
+    model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True).eval()
+    return model, AutoTokenizer.from_pretrained(folder, padding_side="left")
+
+
+def make_prompts(texts, tokenizer, n_words, n_prompts, seed):
+    """Return distinct beginnings of `n_words` words of these texts, all of the same number of tokens, in random order.
+
+    Prompts of one length need no padding, and padding changes the positions that GPT-2 sees. ValueError where the
+    texts have fewer. Chapter 8.
+    """
+    found = sorted({" ".join(text.split()[:n_words]) for text in texts if len(text.split()) > n_words})
+    length = np.array([len(ids) for ids in tokenizer(found)["input_ids"]])
+    known = [tokenizer.unk_token is None or tokenizer.unk_token_id not in ids for ids in tokenizer(found)["input_ids"]]
+    usual = np.bincount(length).argmax()
+    found = [text for text, ok, size in zip(found, known, length, strict=True) if ok and size == usual]
+    if len(found) < n_prompts:
+        raise ValueError(
+            f"n_prompts: expected at most {len(found)}, the distinct beginnings of the texts, got {n_prompts}"
+        )
+    return [found[i] for i in np.random.default_rng(seed).permutation(len(found))[:n_prompts]]
+
+
+@torch.inference_mode()
+def sample(model, tokenizer, prompts, *, n_tokens, seed, batch=256):
+    """Draw one completion for every prompt at temperature one; return their token ids, up to the end-of-text token.
+
+    Repeat a prompt to draw several. ValueError on prompts of different lengths, or too long for the model. Chapter 8.
+    """
+    torch.manual_seed(seed)
+    end, drawn = tokenizer.eos_token_id, []
+    for start in range(0, len(prompts), batch):
+        ids = tokenizer(prompts[start : start + batch])["input_ids"]
+        if len({len(row) for row in ids}) != 1:
+            raise ValueError("prompts: expected the same number of tokens in all, got different ones")
+        room = model.config.n_positions - n_tokens
+        if len(ids[0]) > room:
+            raise ValueError(
+                f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {len(ids[0])}"
+            )
+        ids = torch.tensor(ids, device=model.device)
+        made = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=True,
+            top_k=0,
+            max_new_tokens=n_tokens,
+            pad_token_id=tokenizer.pad_token_id,
+        )[:, ids.shape[1] :].tolist()
+        drawn += [row[: row.index(end) + 1] if end in row else row for row in made]
+    return drawn
+
+
+@torch.inference_mode()
+def log_probabilities(model, tokenizer, prompts, completions, batch=256):
+    """Return log pi(completion | prompt), in nats, the end-of-text token included where it was drawn.
+
+    Completions are token ids. Positions are given explicitly, so that padding changes no value. Chapter 8.
+    """
+    prompt_ids = tokenizer(prompts)["input_ids"]
+    values = np.empty(len(prompts))
+    for start in range(0, len(prompts), batch):
+        part = slice(start, start + batch)
+        rows = [p + c for p, c in zip(prompt_ids[part], completions[part], strict=True)]
+        width = max(map(len, rows))
+        ids = torch.full((len(rows), width), tokenizer.pad_token_id)
+        counted = torch.zeros(len(rows), width, dtype=torch.bool)
+        for i, (row, prompt) in enumerate(zip(rows, prompt_ids[part], strict=True)):
+            ids[i, : len(row)] = torch.tensor(row)
+            counted[i, len(prompt) : len(row)] = True
+        inside = torch.arange(width) < torch.tensor([[len(row)] for row in rows])
+        positions = torch.arange(width).expand(len(rows), -1) * inside
+        ids, counted, inside, positions = (x.to(model.device) for x in (ids, counted, inside, positions))
+        logits = model(ids, attention_mask=inside.long(), position_ids=positions).logits[:, :-1].float()
+        each = logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+        values[part] = (each * counted[:, 1:]).sum(-1).double().cpu().numpy()
+    return values

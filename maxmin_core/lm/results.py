@@ -1,0 +1,78 @@
+"""Results of the language-model experiment: where every run lies, and what it measured. Imports no torch."""
+
+import ast
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from ..artefacts import read_json
+from .profiles import find_profile, key
+from .settings import SETTINGS, find_setting
+
+__all__ = ["base_folder", "load_results", "n_seeds", "run_folder"]
+
+_OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
+_OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
+_OF_BASE += ("n_pairs", "n_prompts", "n_evaluation")
+# What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
+_BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base")
+_RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "lm/evaluate", "welfare")
+_RUN_CODE += ("comparisons", "preferences", "logistic", "mixture", "em", "likelihood")
+
+
+def base_folder(profile, root):
+    """Return where the parts that all runs of a profile share lie, for these settings and this code. Chapter 8."""
+    settings = {name: getattr(profile, name) for name in _OF_BASE}
+    return Path(root) / profile.name / f"base-{key(**settings, code=_code(_BASE_CODE))}"
+
+
+def run_folder(setting, seed, profile, root):
+    """Return where the runs of a setting and seed lie, for these settings and this code. Chapter 8."""
+    found = find_setting(setting)
+    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(_RUN_CODE)}
+    return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
+
+
+def n_seeds(setting, profile):
+    """Return how many seeds of a setting a profile runs. Chapter 8."""
+    return min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
+
+
+def load_results(profile, root, settings=None):
+    """Return what the runs of a profile measured, one row a method, setting and seed.
+
+    Columns: setting, seed, method, beta, the metrics of `evaluate.evaluate`, groups, learned, samples, folder, and what
+    the learned rewards got right (assigned_right, accuracy_single, ...).
+
+    Raises
+    ------
+    ValueError
+        On an unknown profile or setting, or a run that is missing: says which command makes it. Chapter 8.
+    """
+    profile, rows = find_profile(profile), []
+    for setting in settings or SETTINGS:
+        for seed in range(n_seeds(setting, profile)):
+            folder = run_folder(setting, seed, profile, root)
+            for method in ("reference", *find_setting(setting).methods):
+                there = folder / method / "result.json"
+                if not there.exists():
+                    raise ValueError(
+                        f"profile: expected the run of {method}, {setting}, seed {seed}, got none; call "
+                        f"`maxmin train --profile {profile.name} --setting {setting!r} --seed {seed}`, or make book"
+                    )
+                rows.append(read_json(there) | read_json(folder / "learned.json") | {"folder": there.parent})
+    return pd.DataFrame(rows)
+
+
+def _code(modules):
+    """A fingerprint of modules of the package that comments, docstrings and layout do not change."""
+    digest = hashlib.sha256()
+    for module in modules:
+        tree = ast.parse((Path(__file__).parents[1] / f"{module}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
+                node.body = node.body[1:]
+        digest.update(ast.dump(tree).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,216 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from maxmin_core.lm import experiment, results, settings
+from maxmin_core.lm.corpus import load_reviews, sentences
+from maxmin_core.lm.experiment import run_methods
+from maxmin_core.lm.profiles import PROFILES, find_profile, key
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The whole pipeline in the smoke profile, with fewer steps: base, two methods and a soup."""
+    root = tmp_path_factory.mktemp("lm")
+    profile = find_profile("smoke", steps=2, reference_steps=20)
+    folders = run_methods("80:20", 0, profile, root, methods=["single", "maxmin", "soup"])
+    return root, profile, folders
+
+
+class TestRunMethods:
+    def test_every_method_has_its_result(self, runs):
+        _, _, folders = runs
+        assert [folder.name for folder in folders] == ["reference", "single", "maxmin", "soup"]
+        for folder in folders:
+            result = json.loads((folder / "result.json").read_text())
+            gold = np.array(json.loads((folder / "gold.json").read_text()))
+            assert result["groups"] == ["majority", "minority"] and gold.shape == (2, 64)
+            # The mean of what is kept for every text is the value that is reported.
+            np.testing.assert_allclose(gold.mean(axis=1), result["value"], atol=1e-4)
+
+    def test_the_reference_has_no_divergence_and_ties_with_itself(self, runs):
+        reference = json.loads((runs[2][0] / "result.json").read_text())
+        assert reference["kl"] == 0.0 and reference["win"] == [0.5, 0.5]
+
+    def test_nothing_is_run_twice(self, runs):
+        root, profile, folders = runs
+        before = [(f / "result.json").stat().st_mtime_ns for f in folders]
+        said = []
+        run_methods("80:20", 0, profile, root, methods=["single", "maxmin", "soup"], say=said.append)
+        assert said == [] and before == [(f / "result.json").stat().st_mtime_ns for f in folders]
+
+    def test_no_prompt_speaks_of_groups(self, runs):
+        root, profile, _ = runs
+        stored = json.loads((results.base_folder(profile, root) / "texts.json").read_text())
+        reviews = load_reviews(n_reviews=profile.n_reviews)
+        known = {
+            " ".join(s.split()[: profile.prompt_words])
+            for s in sentences(reviews, shortest=profile.shortest, longest=profile.longest)
+        }
+        used = [set(stored["pool"]["prompts"]), set(stored["train"]), set(stored["baseline"]["prompts"])]
+        # A prompt is the beginning of a sentence of the reviews and nothing else; and no prompt has two uses.
+        assert all(prompts <= known for prompts in used)
+        assert not (used[0] & used[1] or used[0] & used[2] or used[1] & used[2])
+
+    def test_gold_features_and_policy_come_from_disjoint_reviews(self):
+        reviews = load_reviews(n_reviews=2000)
+        by_split = {name: set() for name in set(reviews["split"])}
+        for text, split in zip(reviews["text"], reviews["split"], strict=True):
+            by_split[split].add(text)
+        assert not by_split["gold"] & by_split["features"]
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"setting": "90:10"}, "^setting: expected one of 80:20"),
+            ({"methods": ["best"]}, "^method: expected one of single"),
+            ({"methods": ["single@x"]}, "^method: expected a number after '@', got 'x'"),
+            ({"methods": ["single@-1"]}, "^method: expected a KL strength above 0"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, runs, change, message):
+        root, profile, _ = runs
+        with pytest.raises(ValueError, match=message):
+            run_methods(**({"setting": "80:20", "seed": 0, "profile": profile, "root": root} | change))
+
+    def test_fewer_annotators_than_groups(self, runs):
+        root, profile, _ = runs
+        with pytest.raises(ValueError, match="^n_annotators: expected at least one for each of 2 groups, got 1"):
+            run_methods("80:20", 0, replace(profile, n_annotators=1), root, methods=["single"])
+
+
+class TestResults:
+    def test_a_missing_run_names_the_command(self, tmp_path):
+        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 0`"):
+            results.load_results("smoke", tmp_path)
+
+    def test_one_row_a_run(self, tmp_path, monkeypatch):
+        for seed in range(2):
+            folder = results.run_folder("1:1", seed, find_profile("smoke"), tmp_path)
+            for method in ("reference", "single", "maxmin"):
+                (folder / method).mkdir(parents=True)
+                (folder / method / "result.json").write_text(json.dumps({"method": method, "seed": seed}))
+            (folder / "learned.json").write_text(json.dumps({"assigned_right": 1.0}))
+        table = results.load_results("smoke", tmp_path, ["1:1"])
+        assert len(table) == 6 and set(table.method) == {"reference", "single", "maxmin"}
+        assert (table.assigned_right == 1.0).all()
+
+    def test_the_cache_follows_settings_and_code_but_not_comments(self, tmp_path, monkeypatch):
+        profile = find_profile("smoke")
+        here = results.run_folder("80:20", 0, profile, tmp_path)
+        assert here != results.run_folder("80:20", 1, profile, tmp_path)
+        assert here != results.run_folder("80:20", 0, replace(profile, beta=0.2), tmp_path)
+        package = tmp_path / "maxmin_core"
+        (package / "lm").mkdir(parents=True)
+        monkeypatch.setattr(results, "__file__", str(package / "lm" / "results.py"))
+        module = package / "lm" / "corpus.py"
+        module.write_text('"""Text."""\n\ndef f():\n    """Say one."""\n    return 1\n')
+        code = results._code(["lm/corpus"])
+        module.write_text('"""Other."""\n\n\ndef f():\n    # a comment\n    return 1\n')
+        assert results._code(["lm/corpus"]) == code
+        module.write_text("def f():\n    return 2\n")
+        assert results._code(["lm/corpus"]) != code
+
+
+class TestProfiles:
+    def test_unknown_names_are_listed(self):
+        with pytest.raises(ValueError, match="^profile: expected one of smoke, cpu, gpu"):
+            find_profile("tpu")
+        with pytest.raises(ValueError, match="^profile: expected settings of Profile, got colour"):
+            find_profile("cpu", colour=1)
+
+    def test_hub_models_are_pinned(self):
+        assert all(len(p.revision) == 40 for p in PROFILES.values() if p.model and p.name != "gpu-large")
+
+    def test_a_key_depends_on_every_setting(self):
+        assert key(a=1, b=2) == key(b=2, a=1) != key(a=1, b=3)
+
+    def test_all_weights_of_a_grid_sum_to_one(self):
+        grid = experiment._grid(3, 4)
+        assert len({tuple(row) for row in grid}) == 15
+        np.testing.assert_allclose([sum(row) for row in grid], 1.0)
+
+    def test_every_setting_can_be_trained(self):
+        for name in settings.SETTINGS:
+            for method in settings.find_setting(name).methods:
+                experiment._method(method)
+
+
+class TestPlan:
+    def test_counts_of_gpt2_by_hand(self):
+        from maxmin_core.lm.plan import plan
+
+        parts = {part: number for part, number, _ in plan(find_profile("gpu"))}
+        # Tokens, positions, twelve blocks, the last norm: the published 124 million.
+        block = 4 * 768**2 + 4 * 768 + 8 * 768**2 + 5 * 768 + 4 * 768
+        assert parts["parameters"] == 50257 * 768 + 1024 * 768 + 12 * block + 2 * 768
+        assert parts["policy: tokens drawn at most"] == 300 * 32 * 8 * 32
+
+    def test_a_profile_that_is_a_plan_only_is_refused(self, tmp_path):
+        from maxmin_core.cli import main
+
+        assert main(["train", "--profile", "gpu-large"]) == 1
+
+    def test_an_unknown_model_is_named(self):
+        from maxmin_core.lm.plan import plan
+
+        with pytest.raises(ValueError, match="^profile: expected a model of openai-community/gpt2"):
+            plan(find_profile("gpu", model="other/model"))
+
+
+SHARED = """
+import json, os, sys
+import numpy as np, torch
+from maxmin_core.lm.train import GroupReward
+from maxmin_core.welfare import Egalitarian
+
+rank, n = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+if n > 1:
+    torch.distributed.init_process_group("gloo")
+batches = np.random.default_rng(0).normal(size=(5, 2, 8))
+chosen = []
+for rate in (None, 0.3):
+    reward = GroupReward(lambda p, c: values, Egalitarian(), rate, groups=["a", "b"])
+    for batch in batches:
+        values = np.array_split(batch, n, axis=1)[rank]
+        reward(None, None)
+        chosen.append(reward.weights.tolist())
+if rank == 0:
+    open(sys.argv[1], "w").write(json.dumps(chosen))
+"""
+
+
+def test_two_processes_choose_the_same_weights_as_one(tmp_path):
+    script = tmp_path / "shared.py"
+    script.write_text(SHARED)
+    environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"OMP_NUM_THREADS": "1"}
+    one, two = tmp_path / "one.json", tmp_path / "two.json"
+    subprocess.run([sys.executable, script, one], check=True, env=environment)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*torchrun, script, two], check=True, env=environment, capture_output=True)
+    found = json.loads(one.read_text())
+    np.testing.assert_allclose(json.loads(two.read_text()), found, atol=1e-12)
+    assert len({tuple(w) for w in found}) > 2
+
+
+def test_training_on_two_processes(tmp_path, runs):
+    # The documented command, on the processors: torchrun on the command line's module.
+    root, profile, _ = runs
+    code = (
+        "from pathlib import Path; from maxmin_core.lm.experiment import run_methods; "
+        "from maxmin_core.lm.profiles import find_profile; "
+        "profile = find_profile('smoke', steps=2, reference_steps=20); "
+        f"run_methods('80:20', 7, profile, Path({str(root)!r}), methods=['maxmin'])"
+    )
+    script = tmp_path / "train.py"
+    script.write_text(code)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*torchrun, script], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    folder = results.run_folder("80:20", 7, profile, root)
+    steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2] and (folder / "maxmin" / "result.json").exists()

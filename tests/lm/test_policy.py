@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import torch
+
+from maxmin_core.lm.policy import load_policy, log_probabilities, make_prompts, sample, train_reference
+
+
+class TestSample:
+    def test_end_of_text_is_reachable_and_nothing_follows_it(self, policy_folder, texts):
+        model, tokenizer = load_policy(policy_folder)
+        prompts = make_prompts(texts, tokenizer, 2, 5, seed=0)
+        drawn = sample(model, tokenizer, prompts * 100, n_tokens=6, seed=0)
+        ended = [row for row in drawn if tokenizer.eos_token_id in row]
+        assert ended and all(row.index(tokenizer.eos_token_id) == len(row) - 1 for row in ended)
+
+    def test_frequencies_are_the_model_s(self, policy_folder, texts):
+        # One token: the empirical distribution against the softmax of the logits.
+        model, tokenizer = load_policy(policy_folder)
+        prompt = make_prompts(texts, tokenizer, 2, 1, seed=0)
+        drawn = sample(model, tokenizer, prompt * 20000, n_tokens=1, seed=1, batch=20000)
+        count = np.bincount([row[0] for row in drawn], minlength=len(tokenizer)) / 20000
+        ids = torch.tensor(tokenizer(prompt)["input_ids"])
+        probability = model(ids).logits[0, -1].softmax(-1).detach().numpy()
+        assert np.abs(count - probability).sum() / 2 < 0.03
+
+    def test_prompts_of_different_lengths_are_refused(self, policy_folder):
+        model, tokenizer = load_policy(policy_folder)
+        with pytest.raises(ValueError, match="^prompts: expected the same number of tokens"):
+            sample(model, tokenizer, ["the film", "the"], n_tokens=2, seed=0)
+
+    def test_a_prompt_longer_than_the_context_is_refused(self, policy_folder):
+        model, tokenizer = load_policy(policy_folder)
+        with pytest.raises(ValueError, match="^prompts: expected at most 6 tokens"):
+            sample(model, tokenizer, ["the film is good and slow ."], n_tokens=6, seed=0)
+
+
+class TestLogProbabilities:
+    def test_by_hand_and_padding_changes_nothing(self, policy_folder):
+        model, tokenizer = load_policy(policy_folder)
+        prompts = ["the film", "this movie", "a"]
+        completions = [tokenizer.encode(text, add_special_tokens=False) for text in ("is good .", "was", "story !")]
+        together = log_probabilities(model, tokenizer, prompts, completions)
+        for prompt, completion, value in zip(prompts, completions, together, strict=True):
+            alone = log_probabilities(model, tokenizer, [prompt], [completion])[0]
+            begin = tokenizer(prompt)["input_ids"]
+            logits = model(torch.tensor([begin + completion])).logits[0].log_softmax(-1)
+            by_hand = sum(logits[len(begin) + k - 1, token].item() for k, token in enumerate(completion))
+            np.testing.assert_allclose([value, alone], by_hand, atol=1e-4)
+
+    def test_probabilities_of_all_first_tokens_sum_to_one(self, policy_folder):
+        model, tokenizer = load_policy(policy_folder)
+        every = [[token] for token in range(len(tokenizer))]
+        values = log_probabilities(model, tokenizer, ["the film"] * len(every), every)
+        np.testing.assert_allclose(np.exp(values).sum(), 1.0, atol=1e-5)
+
+
+class TestPrompts:
+    def test_prompts_are_distinct_beginnings_of_one_length(self, policy_folder, texts):
+        _, tokenizer = load_policy(policy_folder)
+        prompts = make_prompts(texts, tokenizer, 2, 5, seed=3)
+        assert len(set(prompts)) == 5 and all(any(text.startswith(p) for text in texts) for p in prompts)
+        assert len({len(tokenizer(p)["input_ids"]) for p in prompts}) == 1
+        assert prompts == make_prompts(texts, tokenizer, 2, 5, seed=3)
+
+    def test_too_few_are_named(self, policy_folder, texts):
+        _, tokenizer = load_policy(policy_folder)
+        with pytest.raises(ValueError, match="^n_prompts: expected at most 5"):
+            make_prompts(texts, tokenizer, 2, 500, seed=0)
+
+
+class TestReference:
+    def test_training_learns_and_is_saved_without_pickle(self, tiny, texts, tmp_path):
+        from dataclasses import replace
+
+        first = train_reference(texts, replace(tiny, reference_steps=1), tmp_path / "one")
+        later = train_reference(texts, replace(tiny, reference_steps=60), tmp_path / "more")
+        assert later < 0.7 * first
+        assert not list((tmp_path / "more").rglob("*.bin")) and (tmp_path / "more" / "model.safetensors").exists()
+        load_policy(tmp_path / "more")
+
+    def test_nothing_to_train_on_is_named(self, tiny, texts, tmp_path):
+        with pytest.raises(ValueError, match="^texts: expected at least 40 sentences"):
+            train_reference(texts[:5], tiny, tmp_path)
+
+    def test_a_missing_policy_is_named(self, tmp_path):
+        with pytest.raises(ValueError, match="^folder: expected a saved policy"):
+            load_policy(tmp_path)
