@@ -76,7 +76,8 @@ def kl_divergence(policy, log_reference, prompt_weights=None):
     # keep their digits. Where p and q are far apart, p log(p / q) - p + q as it stands.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         t = np.where(reference > 0, (policy - reference) / reference, 0.0)
-        near = reference * np.where(np.abs(t) < 1e-3, t**2 * (1 / 2 - t / 6 + t**2 / 12), (1 + t) * np.log1p(t) - t)
+        series = t**2 * (1 / 2 - t / 6 + t**2 / 12 - t**3 / 20 + t**4 / 30)
+        near = reference * np.where(np.abs(t) < 1e-3, series, (1 + t) * np.log1p(t) - t)
         far = policy * (np.log(policy) - log_reference) - policy + reference
     per_prompt = np.where(policy == 0, reference, np.where(np.abs(t) < 0.5, near, far))
     per_prompt = np.where((policy > 0) & (reference == 0), far, per_prompt).sum(axis=-1)
@@ -159,7 +160,9 @@ def solve(welfare, rewards, log_reference, beta, *, prompt_weights=None, tol=1e-
     beta : float above 0, logits per nat
     prompt_weights : (X,) float, a distribution; None means equal weights
     tol : float above 0, the gap at which to stop, relative to the range of the rewards within a prompt, or to
-        range^2 / beta where beta is larger; for Nash, absolute, as W is a logarithm
+        range^2 / beta where beta is larger, but to no less than 1e-5 of the largest mean reward of a group under the
+        reference (for Regret, of its mean less its best), or rounding would hold it; for Nash, absolute, as W is a
+        logarithm
 
     Returns
     -------

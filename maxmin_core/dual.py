@@ -136,52 +136,66 @@ class Dual:
     def minimise(self, welfare, tol, max_iter=500):
         """Return (weights, gap): the weights of the smallest certified gap found, at most tol * scale where it settled.
 
-        Newton's method on A(r_w) + c(w) - mu sum log g(w), g all that must stay positive. The barrier mu and a smoothed
-        beta fall together: the kinks that a small beta leaves in A never are sharper than what one step resolves.
+        A primal-dual Newton method on A(r_w) + c(w) - mu sum log g(w), g all that must stay positive, with a multiplier
+        for each that tends to mu / g. The barrier mu and a smoothed beta fall together: the kinks that a small beta
+        leaves in A never are sharper than what one step resolves.
         """
         n, scale = len(self.rewards), self.scale
         weights = _inside(welfare, n)
         best = (np.inf, weights)
         smooth = max(self.beta, self.size)
-        barrier = 0.1 * max(self.size**2 / smooth if smooth else 0.0, scale)
+        barrier = 0.1 * max(self.size**2 / smooth, scale, np.ptp(self.offsets))
+        terms = max(scale, np.abs(self.offsets).max())  # the size of what the value is summed from
         value, expected, policy = self.at(weights, smooth)
+        room, slopes, bends = welfare.room(weights)
+        below, beside = barrier / weights, barrier / room
         for _ in range(max_iter):
             if smooth == self.beta:
                 best = min(best, (self.gap(welfare, weights, expected), weights), key=lambda found: found[0])
-                if best[0] <= tol * scale:
+                # The gap is a few times the barrier; where it stays above one that far down, rounding holds it.
+                if best[0] <= tol * scale or barrier <= 1e-4 * tol * scale:
                     break
-            extra, slope, bend = _terms(welfare, weights, barrier)
-            slope = expected + slope
+            extra, slope, bend = welfare.conjugate(weights)
+            slope = expected + slope - barrier / weights - (barrier / room) @ slopes
             slope = slope - weights @ slope
-            # In relative steps the system is weights H weights + barrier, here scaled to a unit diagonal, with one row
-            # that keeps the sum of the weights. Least squares: groups that are alike make it singular.
-            system = (self.curvature(policy, smooth) + bend) * weights[:, None] * weights
-            unit = 1.0 / np.sqrt(np.diag(system))
-            keep = weights * unit / np.linalg.norm(weights * unit)
-            bordered = np.block([[system * unit[:, None] * unit, keep[:, None]], [keep[None], np.zeros((1, 1))]])
-            relative = np.linalg.lstsq(bordered, np.append(-slope * weights * unit, 0.0), rcond=None)[0][:-1] * unit
-            step = relative * weights
+            hessian = self.curvature(policy, smooth) + np.diag(bend + below / weights - beside @ bends)
+            hessian += (slopes.T * (beside / room)) @ slopes
+            # What the others take or give, the group with the most leeway gives or takes: the sum stays, to the last
+            # digit. The others' system has a unit diagonal, up to what that group adds. Least squares: groups that are
+            # alike make it singular.
+            unit = 1.0 / np.sqrt(np.diag(hessian))
+            free = np.argmax(unit)
+            moves = np.delete(np.eye(n), free, axis=1)
+            moves[free] = -1.0
+            moves = moves * np.delete(unit, free)
+            step = moves @ np.linalg.lstsq(moves.T @ hessian @ moves, -moves.T @ slope, rcond=None)[0]
+            relative = step / weights
             fall = -slope @ step
-            taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))
-            before = value + extra
+            taken = min(1.0, 0.99 / max(-relative.min(), -(slopes @ step / room).min(initial=0.0), 1e-300))
+            before = value + extra - barrier * (np.log(weights).sum() + np.log(room).sum())
             for _ in range(60):
                 moved = weights + taken * step
                 moved = moved / moved.sum()
-                if (welfare.room(moved)[0] <= 0).any():
+                left, tilts, _ = welfare.room(moved)
+                if (left <= 1e-3 * room).any():
                     taken /= 2
                     continue
                 value, expected, policy = self.at(moved, smooth)
-                extra, slope, _ = _terms(welfare, moved, barrier)
-                # Where the fall drowns in rounding, the slope along the step still tells.
-                drowned = taken * fall <= 1e-13 * abs(before)
-                lower = value + extra <= before - 0.1 * taken * fall
-                if lower or (drowned and abs(step @ (expected + slope)) <= 0.5 * fall):
+                extra, along, _ = welfare.conjugate(moved)
+                # Where the fall drowns in the rounding of the terms, the slope along the step still tells.
+                after = value + extra - barrier * (np.log(moved).sum() + np.log(left).sum())
+                drowned = taken * fall <= 1e-13 * max(abs(before), terms)
+                along = step @ (expected + along - barrier / moved - (barrier / left) @ tilts)
+                if after <= before - 0.1 * taken * fall or (drowned and abs(along) <= 0.5 * fall):
                     break
                 taken /= 2
             else:
                 fall, (value, expected, policy) = 0.0, self.at(weights, smooth)
                 moved = weights
+            below = _towards(below, barrier / weights, relative)
+            beside = _towards(beside, barrier / room, slopes @ step / room)
             weights = moved
+            room, slopes, bends = welfare.room(weights)
             if fall <= 0.1 * barrier:
                 # Where the last step was hardly needed the next can be long.
                 barrier *= 0.1 if fall > 1e-3 * barrier or smooth > self.beta else 0.02
@@ -225,7 +239,7 @@ class Dual:
             for _ in range(60):
                 moved = mu * (1 + taken * relative)
                 found, ahead, _, _ = at(moved, smooth)
-                drowned = taken * fall <= 1e-13 * abs(value)
+                drowned = taken * fall <= 1e-13 * max(abs(value), 1.0)
                 along = (mu * relative) @ (ahead - eta / moved)
                 if found <= value - 0.1 * taken * fall or (drowned and abs(along) <= 0.5 * fall):
                     break
@@ -247,15 +261,11 @@ def _short(x):
     return np.where(np.abs(t) < 1e-3, t**2 * (1 / 2 - t / 3 + t**2 / 4), t - np.log(x))
 
 
-def _terms(welfare, weights, barrier):
-    """Return value, gradient and Hessian of c(w) - barrier (sum log w + sum log room(w))."""
-    value, gradient, bend = welfare.conjugate(weights)
-    room, slopes, bends = welfare.room(weights)
-    room = np.maximum(room, 1e-150)  # its square must not vanish
-    value = value - barrier * (np.log(weights).sum() + np.log(room).sum())
-    gradient = gradient - barrier * (1 / weights + (slopes / room[:, None]).sum(axis=0))
-    bend = bend + barrier * (1 / weights**2 - (bends / room[:, None]).sum(axis=0))
-    return value, gradient, np.diag(bend) + barrier * (slopes / room[:, None] ** 2).T @ slopes
+def _towards(multipliers, target, relative):
+    """Return multipliers after a Newton step towards target = barrier / g, g changing by a share, kept positive."""
+    change = target - multipliers * (1 + relative)
+    taken = min(1.0, 0.99 / max((-change / multipliers).max(initial=0.0), 1e-300))
+    return multipliers + taken * change
 
 
 def _inside(welfare, n):

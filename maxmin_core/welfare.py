@@ -95,8 +95,10 @@ class SoftMin(Welfare):
         eta = self.shares(len(_values(v)))
         least = np.min(np.asarray(v, dtype=float)[eta > 0])
         ahead = np.maximum((v - least) / self.temperature, 0.0)
-        # From the least value on, so that a high temperature does not drown what the groups differ by.
-        return float(least - self.temperature * np.log1p(eta @ np.expm1(-ahead)))
+        # From the least value on, and near log 1 by the excess, so that a high temperature does not drown what the
+        # groups differ by; far below as it stands, so that a small share of the least does not either.
+        excess = eta @ np.expm1(-ahead)
+        return float(least - self.temperature * (np.log1p(excess) if excess > -0.5 else np.log(eta @ np.exp(-ahead))))
 
     def weights(self, v):
         """Return eta e^(-v / tau), normalised."""
@@ -107,8 +109,14 @@ class SoftMin(Welfare):
     def conjugate(self, w):
         """Return tau KL(w || eta) and its derivatives."""
         eta = self.shares(len(w))
-        ratio = np.log(w / eta)
-        return self.temperature * rel_entr(w, eta).sum(), self.temperature * (ratio + 1), self.temperature / w
+        t = (w - eta) / eta
+        near = np.abs(t) < 1e-3
+        # sum eta h(t) with h(t) = (1 + t) log(1 + t) - t: near eta it keeps the digits that a sum of w log(w / eta)
+        # loses and a high temperature magnifies.
+        series = eta * t**2 * (1 / 2 - t / 6 + t**2 / 12 - t**3 / 20 + t**4 / 30)
+        divergence = np.where(near, series, rel_entr(w, eta) - (w - eta)).sum()
+        slope = np.where(near, np.log1p(np.where(near, t, 0.0)), np.log(w / eta))
+        return self.temperature * divergence, self.temperature * slope, self.temperature / w
 
 
 class CVaR(Welfare):

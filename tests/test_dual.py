@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -197,6 +199,13 @@ def test_divergences_of_close_policies_keep_their_digits():
     for e in (1e-3, 1e-6, 1e-8):
         found = kl_divergence([[0.5 + e, 0.5 - e]], np.log([[0.5, 0.5]]))
         np.testing.assert_allclose(found, 2 * e**2, rtol=1e-5 + e)
+    # On both sides of where the series takes over, against 28 digits.
+    for e in (1e-4, 1.9e-4, 2.1e-4, 1e-3, 0.1):
+        p, q = [0.2 + e, 0.8 - e], [0.2, 0.8]
+        exact = sum(
+            Decimal(a) * (Decimal(a) / Decimal(b)).ln() - Decimal(a) + Decimal(b) for a, b in zip(p, q, strict=True)
+        )
+        np.testing.assert_allclose(kl_divergence([p], np.log([q])), float(exact), rtol=1e-11)
     # A fair coin against itself turned by e / 2 logits: KL = e^2 / 8 to second order.
     gap = alignment_gap([[0.5, 0.5]], [[1e-7, 0.0]], np.log([[0.5, 0.5]]), 1.0)
     np.testing.assert_allclose(gap, 1e-14 / 8, rtol=1e-6)

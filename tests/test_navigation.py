@@ -1,10 +1,14 @@
+import cvxpy as cp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from scipy.optimize import minimize
 
 from maxmin_core.navigation import Navigation, best_occupancy, evaluate_policy, leximin_occupancy
+from maxmin_core.welfare import ChiSquare, Egalitarian, Nash, SoftMin
 
 ROOM = ["A....", ".###.", "..S..", ".###.", "....B"]
+THREE_ROOMS = ["A..#..B", "..S....", "C..#..."]
 
 
 def test_passes_the_environment_checker():
@@ -84,6 +88,95 @@ def test_leximin_helps_those_whom_max_min_forgets():
     # A group that can only be reached late has less; leximin gives the rest to the others.
     late = Navigation(["S.......B", "A........"], discount=0.8)
     np.testing.assert_allclose(leximin_occupancy(late).values.min(), best_occupancy(late).objective, atol=1e-5)
+
+
+def frank_wolfe(world, welfare, n_steps=40):
+    """Return an occupancy, its welfare and what no occupancy exceeds, by a fully corrective Frank-Wolfe method.
+
+    In every step the programme finds the best occupancy for the reward sum_u w_u r_u, w the gradient of the welfare,
+    and the best mixture of all that were found is the next point. W(v) + <w, v' - v> bounds every other W(v').
+    """
+    corners = [best_occupancy(world, own).occupancy for own in np.eye(len(world.rewards))]
+    shares = np.full(len(corners), 1.0 / len(corners))
+    for _ in range(n_steps):
+        occupancy = np.tensordot(shares, corners, 1)
+        values = world.rewards @ occupancy.sum(axis=1)
+        weights = welfare.weights(values)
+        corners.append(best_occupancy(world, weights / weights.sum()).occupancy)
+        served = np.array([world.rewards @ corner.sum(axis=1) for corner in corners])
+        gap = weights @ (served[-1] - values)
+        if gap < 1e-7:
+            break
+        found = minimize(
+            lambda s, served=served: -welfare.value(s @ served),
+            np.append(shares, 0.0),
+            jac=lambda s, served=served: -served @ welfare.weights(s @ served),
+            bounds=[(0, 1)] * len(corners),
+            constraints={"type": "eq", "fun": lambda s: s.sum() - 1},
+            method="SLSQP",
+            options={"ftol": 1e-14, "maxiter": 500},
+        )
+        shares = np.maximum(found.x, 0) / np.maximum(found.x, 0).sum()
+    return occupancy, welfare.value(values), welfare.value(values) + gap
+
+
+def by_cvxpy(world, welfare):
+    """Maximise the welfare over occupancies by a conic solver, with flow equations written down anew."""
+    occupancy = cp.Variable((len(world.cells), world.n_actions), nonneg=True)
+    moves = world.transition.toarray().reshape(len(world.cells), world.n_actions, -1)
+    arrives = sum(moves[:, a].T @ occupancy[:, a] for a in range(world.n_actions))
+    flow = cp.sum(occupancy, axis=1) == (1 - world.discount) * world.start + world.discount * arrives
+    values, eta = world.rewards @ cp.sum(occupancy, axis=1), welfare.shares(len(world.rewards))
+    if isinstance(welfare, Egalitarian):
+        objective = cp.min(values)
+    elif isinstance(welfare, SoftMin):
+        objective = -welfare.temperature * cp.log_sum_exp(np.log(eta) - values / welfare.temperature)
+    elif isinstance(welfare, Nash):
+        objective = eta @ cp.log(values - welfare.disagreement)
+    else:
+        # The dual of the ball: max_t t - sqrt(1 + radius) ||(t - v)_+||_eta.
+        t = cp.Variable()
+        norm = cp.norm(cp.multiply(np.sqrt(eta), cp.pos(t - values)))
+        objective = t - np.sqrt(1 + welfare.radius) * norm
+    found = cp.Problem(cp.Maximize(objective), [flow])
+    found.solve(solver="CLARABEL", tol_gap_abs=1e-10, tol_gap_rel=1e-10, tol_feas=1e-10)
+    return found.value, values.value
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda eta: SoftMin(0.02, eta),
+        lambda eta: SoftMin(0.3, eta),
+        lambda eta: Nash(np.full(len(eta), -0.02), eta),
+        lambda eta: Nash(np.linspace(-0.1, 0.02, len(eta)), eta),
+        # So small a ball that no groups tie at the optimum, where this welfare would have a kink.
+        lambda eta: ChiSquare(0.03, eta),
+    ],
+    ids=["softmin, cold", "softmin, warm", "nash", "nash, unequal", "chisquare"],
+)
+@pytest.mark.parametrize(("rows", "eta"), [(ROOM, [0.6, 0.4]), (THREE_ROOMS, [0.5, 0.3, 0.2])], ids=["two", "three"])
+def test_frank_wolfe_agrees_with_a_conic_programme(rows, eta, make):
+    world, welfare = Navigation(rows, discount=0.9), make(eta)
+    occupancy, attained, bound = frank_wolfe(world, welfare)
+    optimum, values = by_cvxpy(world, welfare)
+    # Two solvers bracket the optimum: what one attains, the other's optimum, and what the first says none exceeds.
+    assert attained - 1e-6 <= optimum <= bound + 1e-6 and bound - attained <= 1e-6
+    np.testing.assert_allclose(world.rewards @ occupancy.sum(axis=1), values, atol=1e-5)
+    # The mixture of occupancies is the occupancy of a policy.
+    visits = occupancy.sum(axis=1, keepdims=True)
+    policy = np.where(visits > 0, occupancy / np.where(visits > 0, visits, 1.0), 1 / world.n_actions)
+    np.testing.assert_allclose(welfare.value(evaluate_policy(world, policy).values), optimum, atol=1e-5)
+
+
+def test_max_min_agrees_with_a_conic_programme():
+    for rows in (ROOM, THREE_ROOMS):
+        world = Navigation(rows, discount=0.9)
+        optimum = by_cvxpy(world, Egalitarian())[0]
+        np.testing.assert_allclose(best_occupancy(world).objective, optimum, atol=1e-6)
+        # The soft minimum of temperature tau lies between the minimum and tau log U above it, and so do the optima.
+        _, soft, _ = frank_wolfe(world, SoftMin(1e-3))
+        assert optimum - 1e-6 <= soft <= optimum + 1e-3 * np.log(len(world.rewards)) + 1e-6
 
 
 @pytest.mark.parametrize(

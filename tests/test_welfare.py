@@ -74,6 +74,18 @@ class TestWelfare:
         assert Nash([1.0, 0.0, 0.0], eta).value(v) == -np.inf
         assert Regret([1.0, 3.0, 4.0]).value(v) == -1.0
 
+    def test_soft_min_keeps_its_digits(self):
+        # A small share of the least: -log(share), and nothing of the other.
+        for share in (1e-3, 1e-9, 1e-15):
+            value = SoftMin(1.0, [share, 1 - share]).value([0.0, 100.0])
+            np.testing.assert_allclose(value, -np.log(share), rtol=1e-14)
+        # A high temperature: near eta, tau KL is tau (w - eta)^2 / (2 eta), summed, with the slope tau (w - eta) / eta.
+        eta = np.array([0.3, 0.7])
+        for apart in (1e-5, 1e-8, 1e-11):
+            value, slope, _ = SoftMin(apart**-2, eta).conjugate(eta + np.array([apart, -apart]))
+            np.testing.assert_allclose(value, (1 / 0.3 + 1 / 0.7) / 2, rtol=20 * apart + 1e-4)
+            np.testing.assert_allclose(slope * apart, [1 / 0.3, -1 / 0.7], rtol=20 * apart + 1e-4)
+
     @given(seeds, st.integers(1, 6))
     def test_limits(self, seed, n):
         rng = np.random.default_rng(seed)

@@ -2,8 +2,19 @@ import time
 
 import cvxpy as cp
 import numpy as np
+import pytest
 
 from maxmin_core.alignment import max_min
+
+# Groups, prompts, responses: each axis is stretched from a quarter to four times, the others stay.
+MIDDLE = {"groups": 8, "prompts": 1000, "responses": 64}
+FACTORS = (0.25, 0.5, 1, 2, 4)
+
+
+@pytest.fixture(scope="module")
+def fastest():
+    """Return a dictionary that the benchmarks of an axis share: (axis, size) to seconds."""
+    return {}
 
 
 def problem(seed, n_groups=4, n_prompts=200, n_responses=50):
@@ -25,6 +36,24 @@ def test_max_min_5000_x_64_x_8(benchmark):
     # Promised: under .2 s.
     rewards, reference, beta = problem(0, 8, 5000, 64)
     benchmark.pedantic(max_min, args=(rewards, reference, beta), rounds=3)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize("axis", MIDDLE)
+def test_time_is_linear_in_every_axis(benchmark, fastest, axis, factor):
+    # Reported: time per cell, groups x prompts x responses, and with the last size of an axis the exponent of the time,
+    # fitted to all its sizes; 1 is linear. The curvature takes groups x cells: with far more groups that will show.
+    sizes = MIDDLE | {axis: int(factor * MIDDLE[axis])}
+    solution = benchmark.pedantic(max_min, args=problem(0, *sizes.values()), rounds=5, warmup_rounds=1)
+    assert solution.gap < 1e-9 * 12
+    fastest[axis, sizes[axis]] = benchmark.stats.stats.min
+    benchmark.extra_info["ns per cell"] = 1e9 * benchmark.stats.stats.min / np.prod(list(sizes.values()))
+    report = f"{axis} {sizes[axis]}: {benchmark.extra_info['ns per cell']:.0f} ns per cell"
+    seen = np.array([(size, seconds) for (name, size), seconds in fastest.items() if name == axis])
+    if len(seen) == len(FACTORS):
+        benchmark.extra_info["exponent"] = np.polyfit(*np.log(seen).T, 1)[0]
+        report += f"; exponent {benchmark.extra_info['exponent']:.2f}"
+    print(f"\n{report}")
 
 
 def test_against_a_conic_solver(benchmark):
