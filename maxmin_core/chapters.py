@@ -30,7 +30,16 @@ __all__ = [
     "run",
 ]
 
+# What other libraries would print into the pages: progress of every file, warnings of their own deprecations.
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning:transformers.modeling_utils",
+}
+
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake")
+PACKAGES += ("torch", "transformers", "trl")
 
 
 class ChapterError(Exception):
@@ -170,6 +179,8 @@ def execute(source, target, *, parameters, log, failed, timeout=3600):
 
     # A kernel of the same name in the reader's home must not win over this environment's.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     handler = logging.FileHandler(log, mode="w", encoding="utf-8")
     logger = logging.getLogger("papermill")
     logger.addHandler(handler)

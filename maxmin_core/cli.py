@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import __version__
 from .artefacts import write_whole
-from .chapters import ChapterError, execute, find_chapter, find_root, read_metrics, run
+from .chapters import QUIET, ChapterError, execute, find_chapter, find_root, read_metrics, run
 from .claims import PROFILES
 from .site import SiteError, judge_runs, render
 
@@ -101,9 +101,7 @@ def _pages(options):
 
 
 def _train(options):
-    # The libraries' progress of every file and warnings of their own deprecations; an error is raised all the same.
-    os.environ |= {"TRANSFORMERS_VERBOSITY": "error", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
-    os.environ |= {"TQDM_DISABLE": "0" if sys.stderr.isatty() else "1"}
+    os.environ |= QUIET | ({"TQDM_DISABLE": "0"} if sys.stderr.isatty() else {})
     warnings.simplefilter("ignore", FutureWarning)
     # torch takes seconds to import: only here.
     from .lm.base import prepare

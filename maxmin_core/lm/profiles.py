@@ -48,7 +48,7 @@ class Profile:
     prompts_per_step: int = 8
     samples_per_prompt: int = 8
     steps: int = 100
-    rate: float = 1e-3
+    rate: float = 5e-4
     beta: float = 0.15
     n_annotators: int = 50
     n_per_annotator: int = 50

@@ -43,9 +43,9 @@ METHODS = {
         Method("single", "single", Utilitarian),
         Method("average", "mixture", Utilitarian),
         Method("equal", "mixture", Utilitarian, equal=True),
-        Method("maxmin", "mixture", rate=0.15),
+        Method("maxmin", "mixture", rate=0.05),
         Method("maxmin_hard", "mixture"),
-        Method("maxmin_known", "known", rate=0.15),
+        Method("maxmin_known", "known", rate=0.05),
         Method("per_response", "mixture", per_response=True),
     )
 }
@@ -150,7 +150,7 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
         model,
         reward,
         _configuration(profile, folder, seed, beta),
-        train_dataset=Dataset.from_dict({"prompt": prompts}),
+        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
         processing_class=tokenizer,
         callbacks=[memory],
     )
@@ -226,7 +226,7 @@ def _configuration(profile, folder, seed, beta):
         save_steps=max(1, profile.steps // 2),
         save_total_limit=1,
         seed=seed,
-        data_seed=seed,
+        shuffle_dataset=False,
         report_to="tensorboard",
         disable_tqdm=not sys.stderr.isatty(),
         bf16=profile.bf16,
@@ -234,6 +234,12 @@ def _configuration(profile, folder, seed, beta):
         ddp_backend="gloo" if profile.cpu and processes > 1 else None,
         activation_checkpointing=profile.gradient_checkpointing,
     )
+
+
+def _in_order(prompts, profile, seed):
+    """Return the prompts of all steps, shuffle after shuffle: no epochs, whose order a resumed run forgets."""
+    rng, needed = np.random.default_rng(seed), profile.steps * profile.prompts_per_step
+    return [prompts[i] for _ in range(-(-needed // len(prompts))) for i in rng.permutation(len(prompts))][:needed]
 
 
 def _claim(folder, settings):

@@ -98,9 +98,11 @@ class TestTrain:
         assert not list(tmp_path.rglob("pytorch_model.bin"))
 
     def test_an_interrupted_run_resumes_and_ends_the_same(self, setup, tmp_path):
+        # Two prompts a step of five: the second stop is in what would be another epoch.
         setup(tmp_path / "whole")
-        assert setup(tmp_path / "cut", stop_at=1) is None
-        assert not (tmp_path / "cut" / "done.json").exists()
+        for stop in (1, 3):
+            assert setup(tmp_path / "cut", stop_at=stop) is None
+            assert not (tmp_path / "cut" / "done.json").exists()
         setup(tmp_path / "cut")
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
         one, other = (load_policy(tmp_path / name)[0].state_dict() for name in ("whole", "cut"))
