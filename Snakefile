@@ -13,7 +13,7 @@ from pathlib import Path
 import maxmin_core
 from maxmin_core.chapters import PROFILES, all_chapters
 from maxmin_core.lm.profiles import find_profile
-from maxmin_core.lm.results import n_seeds
+from maxmin_core.lm.results import RUN_CODE, n_seeds
 from maxmin_core.lm.settings import SETTINGS
 
 ROOT = Path(workflow.basedir)
@@ -54,7 +54,8 @@ rule pages:
 
 # The language-model runs, for the chapters that show them. Their cache knows settings and code by itself: a rule whose
 # inputs changed in a comment finds everything there and ends in seconds.
-LM = [relative(path) for path in sorted((Path(maxmin_core.__file__).parent / "lm").glob("*.py"))]
+CODE = Path(maxmin_core.__file__).parent
+LM = sorted({*(CODE / "lm").glob("*.py"), *(CODE / f"{module}.py" for module in RUN_CODE)})
 RUNS = [(name, seed) for name in SETTINGS for seed in range(n_seeds(name, find_profile(PROFILE)))]
 
 
@@ -68,7 +69,7 @@ def runs_of(chapter):
 
 rule lm_base:
     input:
-        LM,
+        [relative(path) for path in LM],
         "requirements.lock",
     output:
         touch(f"{OUT}/lm/base"),

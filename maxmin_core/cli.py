@@ -107,7 +107,7 @@ def _train(options):
     from .lm.base import prepare
     from .lm.experiment import run_methods
     from .lm.profiles import find_profile
-    from .lm.results import n_seeds
+    from .lm.results import base_folder, n_seeds
     from .lm.settings import SETTINGS
 
     profile, root = find_profile(options.profile), find_root() / "_build" / "lm"
@@ -118,9 +118,18 @@ def _train(options):
     if options.setting == "base" and not options.all:
         prepare(profile, root, say=_say)
         return
+    ready = base_folder(profile, root) / "texts.json"
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not ready.exists():
+        # One process would train the reference while the others wait for it to join them.
+        raise ValueError(
+            f"setting: expected the base of all runs before several processes start, got none; call `maxmin train "
+            f"--profile {profile.name} --setting base` first"
+        )
     wanted = [(name, seed) for name in SETTINGS for seed in range(n_seeds(name, profile))]
     for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
         folders = run_methods(setting, seed, profile, root, methods=options.method, say=_say)
+        if os.environ.get("RANK", "0") != "0":
+            continue
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
 
 

@@ -64,7 +64,7 @@ def prepare(profile, root, *, say=lambda line: None):
 
 
 def _draw_texts(texts, profile, reference):
-    model, tokenizer = load_policy(reference)
+    model, tokenizer = load_policy(reference, cpu=profile.cpu)
     n_all = profile.n_pairs + profile.n_prompts + profile.n_evaluation
     prompts = make_prompts(texts, tokenizer, profile.prompt_words, n_all, seed=0)
     compared, rest = prompts[: profile.n_pairs], prompts[profile.n_pairs :]

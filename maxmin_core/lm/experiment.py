@@ -10,6 +10,7 @@ from .annotators import Gold, compare, draw_groups
 from .base import prepare
 from .evaluate import evaluate, write_texts
 from .policy import load_policy
+from .profiles import key
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
 from .settings import find_setting
@@ -47,8 +48,10 @@ def learn_rewards(base, gold, setting, profile, seed):
     }
     for name, reward in rewards.items():
         margin = reward(*base.pool.pair)[:, fresh]
-        margin = np.sign(margin[:, ::2] - margin[:, 1::2])
-        report[f"accuracy_{name}"] = (margin == prefers).mean(axis=1).tolist()
+        right = np.sign(margin[:, ::2] - margin[:, 1::2]) == prefers
+        # Pairs that a group values equally say nothing.
+        report[f"accuracy_{name}"] = (right & (prefers != 0)).sum(axis=1) / (prefers != 0).sum(axis=1)
+        report[f"accuracy_{name}"] = report[f"accuracy_{name}"].tolist()
     return rewards, report
 
 
@@ -79,7 +82,7 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
         write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(found), "seed": seed})
         write_json(folder / "learned.json", report)
         rewards["mixture"].save(folder / "mixture")
-    reference, tokenizer = load_policy(base.reference)
+    reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
     folders = [folder / method for method in ("reference", *methods)]
     for there in folders:
         if (there / "result.json").exists():
@@ -100,8 +103,8 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
 def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):
     texts = base.baseline
     if model is not reference:
-        # Other texts than the baseline's, from the same seed for all methods.
-        seed = 1000 + identity["seed"]
+        # Of its own for every run: texts of two methods that share random numbers are not independent.
+        seed = int(key(**identity), 16) % 2**31
         texts = write_texts(model, tokenizer, texts.prompts, n_tokens=profile.new_tokens, seed=seed)
     metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
     learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in rewards.items()}
@@ -121,7 +124,7 @@ def _trained(method, rewards, setting, base, profile, folder, seed, reference):
     scored = rewards[chosen.rewards]
     groups = ["everybody"] if chosen.rewards == "single" else list(setting.tastes)
     train(chosen, scored, groups, base.train, base.reference, profile, folder, seed=seed, beta=beta)
-    return load_policy(folder)[0]
+    return load_policy(folder, cpu=profile.cpu)[0]
 
 
 def _soup(rewards, setting, base, profile, folder, seed, beta):
@@ -141,11 +144,11 @@ def _soup(rewards, setting, base, profile, folder, seed, beta):
             seed=seed,
             beta=beta,
         )
-        members.append(load_policy(there))
+        members.append(load_policy(there, cpu=profile.cpu))
     model, tokenizer = members[0]
     states = [member.state_dict() for member, _ in members]
     best, chosen = -np.inf, None
-    for mix in _grid(len(states), 4):
+    for mix in _grid(len(states), 10):
         state = {name: sum(w * s[name] for w, s in zip(mix, states, strict=True)) for name in states[0]}
         model.load_state_dict(state)
         texts = write_texts(model, tokenizer, base.train, n_tokens=profile.new_tokens, seed=seed)

@@ -49,6 +49,8 @@ def train_reference(texts, profile, folder, seed=0):
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
+    if profile.model is not None and profile.revision is None:
+        raise ValueError(f"profile: expected a pinned revision of {profile.model}, got none")
     if profile.model is None:
         tokenizer = make_tokenizer(texts, profile.vocabulary)
         known = set(tokenizer.get_vocab())
@@ -72,7 +74,7 @@ def train_reference(texts, profile, folder, seed=0):
     else:
         tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
         tokenizer.pad_token = tokenizer.eos_token
-        model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision)
+        model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, use_safetensors=True)
     if len(texts) < 40:
         raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -88,7 +90,8 @@ def train_reference(texts, profile, folder, seed=0):
             learning_rate=profile.reference_rate,
             lr_scheduler_type="cosine",
             warmup_steps=min(100, profile.reference_steps // 10),
-            max_length=1 + profile.longest + 1,
+            # A word can be several tokens of a pretrained model: nothing is cut there.
+            max_length=1 + profile.longest + 1 if profile.model is None else None,
             packing=False,
             save_strategy="no",
             report_to="none",
@@ -113,12 +116,12 @@ def train_reference(texts, profile, folder, seed=0):
     return perplexity
 
 
-def load_policy(folder):
+def load_policy(folder, *, cpu=True):
     """Return (model, tokenizer) of a policy saved in `folder`, safetensors only; ValueError on none. Chapter 8."""
     if not (folder / "config.json").is_file():
         raise ValueError(f"folder: expected a saved policy (config.json, model.safetensors), got {folder}")
     model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True).eval()
-    return model, AutoTokenizer.from_pretrained(folder, padding_side="left")
+    return model.to("cpu" if cpu else "cuda"), AutoTokenizer.from_pretrained(folder, padding_side="left")
 
 
 def make_prompts(texts, tokenizer, n_words, n_prompts, seed):

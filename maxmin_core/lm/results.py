@@ -11,15 +11,15 @@ from ..artefacts import read_json
 from .profiles import find_profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["base_folder", "load_results", "n_seeds", "run_folder"]
+__all__ = ["RUN_CODE", "base_folder", "load_results", "n_seeds", "run_folder"]
 
 _OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
 _OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
 _OF_BASE += ("n_pairs", "n_prompts", "n_evaluation")
 # What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
-_BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base")
-_RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "lm/evaluate", "welfare")
-_RUN_CODE += ("comparisons", "preferences", "logistic", "mixture", "em", "likelihood")
+_BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base", "lm/evaluate")
+RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "welfare")
+RUN_CODE += ("comparisons", "preferences", "logistic", "mixture", "em", "likelihood")
 
 
 def base_folder(profile, root):
@@ -31,7 +31,7 @@ def base_folder(profile, root):
 def run_folder(setting, seed, profile, root):
     """Return where the runs of a setting and seed lie, for these settings and this code. Chapter 8."""
     found = find_setting(setting)
-    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(_RUN_CODE)}
+    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(RUN_CODE)}
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
 
 

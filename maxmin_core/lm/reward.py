@@ -1,11 +1,11 @@
 """Rewards for text, learned from comparisons: linear on a dozen attributes of a text, one for all or one per group."""
 
 import hashlib
-import json
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from ..artefacts import read_json, write_json, write_whole
 from ..comparisons import Comparisons
 from ..mixture import fit_mixture
 from ..preferences import fit_bradley_terry
@@ -15,7 +15,10 @@ __all__ = ["FEATURES", "Rewards", "TextFeatures", "learn_known", "learn_mixture"
 
 _HINGES = (2, 4, 6, 8, 10, 12)
 _NEGATIONS = ("not", "no", "never", "nothing", "don't", "doesn't", "didn't", "isn't", "wasn't", "can't")
-FEATURES = ("sentiment", "words", *(f"words above {n}" for n in _HINGES), "commas", "exclamations", "ends", "negations")
+# Counts are capped, and nothing stands here that nearly every text of the reference has: a feature that hardly varies
+# there has a coefficient of pure noise, and a policy finds it at once.
+_MOST = 2
+FEATURES = ("sentiment", "words", *(f"words above {n}" for n in _HINGES), "commas", "exclamations", "negations")
 
 
 class TextFeatures:
@@ -43,9 +46,8 @@ class TextFeatures:
         n = np.array([len(found) for found in cut], dtype=float)
         columns = [self.sentiment([f"{p} {c}" for p, c in zip(prompts, completions, strict=True)]), n]
         columns += [np.maximum(n - hinge, 0.0) for hinge in _HINGES]
-        columns += [[found.count(mark) for found in cut] for mark in (",", "!")]
-        columns.append([bool(found) and found[-1] in ".!?" for found in cut])
-        columns.append([sum(found.count(word) for word in _NEGATIONS) for found in cut])
+        columns += [[min(found.count(mark), _MOST) for found in cut] for mark in (",", "!")]
+        columns.append([min(sum(found.count(word) for word in _NEGATIONS), _MOST) for found in cut])
         return (np.array(columns, dtype=float).T - self.middle) / self.spread
 
 
@@ -79,8 +81,11 @@ class Rewards:
         digest = hashlib.sha256()
         for name in ("parameters", "weights", "zero", "unit"):
             digest.update(np.ascontiguousarray(getattr(self, name), dtype=float).tobytes())
-        digest.update(np.ascontiguousarray(self.features.middle).tobytes())
-        digest.update(np.ascontiguousarray(self.features.sentiment.coefficients).tobytes())
+        sentiment = self.features.sentiment
+        scaled = (self.features.middle, self.features.spread, sentiment.coefficients, sentiment.vectorizer.idf_)
+        for array in (*scaled, [sentiment.intercept]):
+            digest.update(np.ascontiguousarray(array, dtype=float).tobytes())
+        digest.update(" ".join(sentiment.vectorizer.get_feature_names_out()).encode())
         return digest.hexdigest()[:16]
 
     def save(self, folder):
@@ -88,13 +93,14 @@ class Rewards:
         self.features.sentiment.save(folder)
         arrays = {name: getattr(self, name) for name in ("parameters", "weights", "zero", "unit")}
         arrays |= {"middle": self.features.middle, "spread": self.features.spread}
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, folder / "rewards.safetensors")
-        (folder / "features.json").write_text(json.dumps(FEATURES), encoding="utf-8")
+        write_json(folder / "features.json", list(FEATURES))
+        with write_whole(folder / "rewards.safetensors") as partial:
+            save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, partial)
 
     @classmethod
     def load(cls, folder):
         """Return the rewards saved in `folder`: they score every text as before. ValueError on other features."""
-        saved = json.loads((folder / "features.json").read_text(encoding="utf-8"))
+        saved = read_json(folder / "features.json")
         if tuple(saved) != FEATURES:
             raise ValueError(f"folder: expected rewards on {len(FEATURES)} features of this version, got {saved}")
         arrays = load_file(folder / "rewards.safetensors")

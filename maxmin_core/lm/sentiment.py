@@ -1,12 +1,11 @@
 """How positive a text is: a linear classifier on words and pairs of words, trained on one part of the reviews."""
 
-import json
-
 import numpy as np
 from safetensors.numpy import load_file, save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from ..artefacts import read_json, write_json, write_whole
 from .corpus import words
 
 __all__ = ["Sentiment"]
@@ -47,16 +46,16 @@ class Sentiment:
         """Write vocabulary.json and sentiment.safetensors into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         names = [str(name) for name in self.vectorizer.get_feature_names_out()]
-        (folder / "vocabulary.json").write_text(json.dumps(names), encoding="utf-8")
+        write_json(folder / "vocabulary.json", names)
         arrays = {"idf": self.vectorizer.idf_, "coefficients": self.coefficients, "intercept": [self.intercept]}
-        save_file(
-            {name: np.asarray(value, dtype=float) for name, value in arrays.items()}, folder / "sentiment.safetensors"
-        )
+        # Last and whole: where this file is, the classifier is complete.
+        with write_whole(folder / "sentiment.safetensors") as partial:
+            save_file({name: np.asarray(value, dtype=float) for name, value in arrays.items()}, partial)
 
     @classmethod
     def load(cls, folder):
         """Return the classifier saved in `folder`: it scores every text as before."""
-        names = json.loads((folder / "vocabulary.json").read_text(encoding="utf-8"))
+        names = read_json(folder / "vocabulary.json")
         arrays = load_file(folder / "sentiment.safetensors")
         vectorizer = _vectorizer(vocabulary={name: i for i, name in enumerate(names)})
         vectorizer.idf_ = arrays["idf"]

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from safetensors.numpy import load_file, save_file
 from transformers import PrinterCallback, TrainerCallback
 from trl import RLOOConfig, RLOOTrainer
 
-from ..artefacts import read_json, write_json
+from ..artefacts import read_json, write_json, write_whole
 from ..welfare import Egalitarian, Utilitarian, Welfare
 from .policy import load_policy
+from .profiles import key
 
 __all__ = ["METHODS", "GroupReward", "Method", "find_method", "train"]
 
@@ -133,8 +134,9 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
     from datasets import Dataset
 
     beta = profile.beta if beta is None else beta
-    settings = {"method": method.name, "profile": profile.name, "seed": seed, "beta": beta, "steps": profile.steps}
-    settings |= {"rate": profile.rate, "groups": list(groups), "fingerprint": rewards.fingerprint()}
+    settings = {"method": {**asdict(method), "welfare": method.welfare.__name__}, "profile": asdict(profile)}
+    settings |= {"seed": seed, "beta": beta, "groups": list(groups), "rewards": rewards.fingerprint()}
+    settings |= {"prompts": key(prompts=prompts), "processes": int(os.environ.get("WORLD_SIZE", "1"))}
     _claim(folder, settings)
     if (folder / "done.json").exists():
         return folder
@@ -155,7 +157,9 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
         callbacks=[memory],
     )
     trainer.remove_callback(PrinterCallback)
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    # The weights are what a checkpoint gets last: one without them was cut off while it was written.
+    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / "weights.safetensors").exists()]
+    checkpoints.sort(key=lambda path: int(path.name.split("-")[1]))
     trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
     if trainer.state.global_step < profile.steps:
         return None
@@ -182,11 +186,10 @@ class _Memory(TrainerCallback):
             self.reward.weights = saved["weights"]
         if not state.is_world_process_zero:
             return
-        kept = []
-        if metrics.exists():
-            kept = [line for line in metrics.read_text().splitlines() if json.loads(line)["step"] <= state.global_step]
-        # What was logged after the checkpoint will be logged again.
-        metrics.write_text("".join(line + "\n" for line in kept))
+        # What was logged after the checkpoint will be logged again; a last line may be torn.
+        kept = metrics.read_text().splitlines()[: state.global_step] if metrics.exists() else []
+        with write_whole(metrics) as partial:
+            partial.write_text("".join(line + "\n" for line in kept))
 
     def on_log(self, args, state, control, logs=None, **_):
         if state.is_world_process_zero and "loss" in logs:
@@ -196,10 +199,8 @@ class _Memory(TrainerCallback):
 
     def on_save(self, args, state, control, **_):
         if state.is_world_process_zero:
-            save_file(
-                {"weights": self.reward.weights},
-                self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors",
-            )
+            with write_whole(self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors") as partial:
+                save_file({"weights": self.reward.weights}, partial)
 
     def on_step_end(self, args, state, control, **_):
         if self.stop_at == state.global_step:
@@ -222,6 +223,8 @@ def _configuration(profile, folder, seed, beta):
         learning_rate=profile.rate,
         lr_scheduler_type="linear",
         beta=beta,
+        # Else texts would be drawn and scored under dropout.
+        disable_dropout=True,
         logging_steps=1,
         save_steps=max(1, profile.steps // 2),
         save_total_limit=1,

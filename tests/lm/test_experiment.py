@@ -57,12 +57,13 @@ class TestRunMethods:
         assert all(prompts <= known for prompts in used)
         assert not (used[0] & used[1] or used[0] & used[2] or used[1] & used[2])
 
-    def test_gold_features_and_policy_come_from_disjoint_reviews(self):
-        reviews = load_reviews(n_reviews=2000)
-        by_split = {name: set() for name in set(reviews["split"])}
-        for text, split in zip(reviews["text"], reviews["split"], strict=True):
-            by_split[split].add(text)
-        assert not by_split["gold"] & by_split["features"]
+    def test_the_policy_is_trained_on_the_rewards_that_were_learned(self, runs):
+        # A public implementation trains on other reward models than those that EM learned.
+        from maxmin_core.lm.reward import Rewards
+
+        folder = runs[2][2]
+        used = json.loads((folder / "settings.json").read_text())["rewards"]
+        assert used == Rewards.load(folder.parent / "mixture").fingerprint()
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -82,6 +83,16 @@ class TestRunMethods:
         root, profile, _ = runs
         with pytest.raises(ValueError, match="^n_annotators: expected at least one for each of 2 groups, got 1"):
             run_methods("80:20", 0, replace(profile, n_annotators=1), root, methods=["single"])
+
+    def test_several_processes_want_a_base(self, tmp_path, monkeypatch):
+        from maxmin_core import cli
+
+        (tmp_path / "book").mkdir()
+        (tmp_path / "notebooks").mkdir()
+        (tmp_path / "book" / "claims.yml").write_text("")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        assert cli.main(["train", "--profile", "smoke"]) == 1
 
 
 class TestResults:

@@ -78,6 +78,36 @@ class TestReference:
         assert not list((tmp_path / "more").rglob("*.bin")) and (tmp_path / "more" / "model.safetensors").exists()
         load_policy(tmp_path / "more")
 
+    def test_a_trained_policy_ends_its_texts(self, tiny, texts, tmp_path):
+        train_reference(texts, tiny, tmp_path)
+        model, tokenizer = load_policy(tmp_path)
+        drawn = sample(model, tokenizer, ["the film is"] * 200, n_tokens=6, seed=0)
+        assert sum(tokenizer.eos_token_id in row for row in drawn) > 40
+
+    def test_a_pretrained_model_is_fine_tuned(self, tiny, texts, policy_folder, tmp_path):
+        # What the gpu profile does, from a folder in place of the hub: its tokenizer has one token for end and padding.
+        from dataclasses import replace
+
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(policy_folder)
+        tokenizer.pad_token = tokenizer.eos_token
+        there = tmp_path / "pretrained"
+        load_policy(policy_folder)[0].save_pretrained(there)
+        tokenizer.save_pretrained(there)
+        profile = replace(tiny, model=str(there), revision="main", reference_steps=60)
+        short = [text for text in texts if len(text.split()) <= 10]
+        assert train_reference(short, profile, tmp_path / "tuned") < 60
+        model, tokenizer = load_policy(tmp_path / "tuned")
+        drawn = sample(model, tokenizer, ["the film is"] * 200, n_tokens=6, seed=0)
+        assert sum(tokenizer.eos_token_id in row for row in drawn) > 40
+
+    def test_a_model_that_is_not_pinned_is_refused(self, tiny, texts, tmp_path):
+        from dataclasses import replace
+
+        with pytest.raises(ValueError, match="^profile: expected a pinned revision of some/model"):
+            train_reference(texts, replace(tiny, model="some/model"), tmp_path)
+
     def test_nothing_to_train_on_is_named(self, tiny, texts, tmp_path):
         with pytest.raises(ValueError, match="^texts: expected at least 40 sentences"):
             train_reference(texts[:5], tiny, tmp_path)

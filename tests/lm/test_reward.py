@@ -38,7 +38,12 @@ class TestFeatures:
         raw = TextFeatures(sentiment)(["it"], ["was not good , no !"])[0]
         named = dict(zip(FEATURES, raw, strict=True))
         assert named["words"] == 6 and named["words above 4"] == 2 and named["words above 6"] == 0
-        assert named["commas"] == 1 and named["exclamations"] == 1 and named["ends"] == 1 and named["negations"] == 2
+        assert named["commas"] == 1 and named["exclamations"] == 1 and named["negations"] == 2
+
+    def test_repeating_a_mark_does_not_pay(self, sentiment):
+        two, many = TextFeatures(sentiment)(["it"] * 2, ["was good ! !", "was good" + " !" * 9])
+        named = {name: (a, b) for name, a, b in zip(FEATURES, two, many, strict=True)}
+        assert named["exclamations"] == (2, 2)
 
     def test_the_empty_text_has_features(self, sentiment):
         assert np.isfinite(TextFeatures(sentiment)(["the film"], [""])).all()

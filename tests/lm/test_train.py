@@ -109,6 +109,16 @@ class TestTrain:
         for name in one:
             torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
 
+    def test_a_checkpoint_that_was_cut_off_is_passed_over(self, setup, tmp_path):
+        setup(tmp_path / "whole")
+        setup(tmp_path / "cut", stop_at=2)
+        # A kill while the next checkpoint is written, and in the middle of a line.
+        (tmp_path / "cut" / "checkpoint-3").mkdir()
+        with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
+            file.write('{"step": 3, "lo')
+        setup(tmp_path / "cut")
+        assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
+
     def test_a_finished_run_is_not_run_again(self, setup, tmp_path):
         setup(tmp_path / "run")
         stamp = (tmp_path / "run" / "model.safetensors").stat().st_mtime_ns
@@ -123,7 +133,7 @@ class TestTrain:
 
     def test_another_profile_is_refused(self, setup, tmp_path, tiny):
         setup(tmp_path / "run", stop_at=1)
-        with pytest.raises(ValueError, match="others in steps"):
+        with pytest.raises(ValueError, match="others in profile"):
             setup(tmp_path / "run", profile=replace(tiny, steps=9))
 
     def test_the_group_minimum_rises(self, setup, tmp_path, rewards, tiny):
