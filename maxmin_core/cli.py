@@ -65,7 +65,7 @@ def _parser():
     sub.add_argument(
         "--setting", default="80:20", help="who the annotators are (default: 80:20); 'base': no policy yet"
     )
-    with_seed(sub)
+    sub.add_argument("--seed", type=int, default=10, help="of annotators and training (default: 10, the first)")
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
@@ -107,7 +107,7 @@ def _train(options):
     from .lm.base import prepare
     from .lm.experiment import run_methods
     from .lm.profiles import find_profile
-    from .lm.results import base_folder, n_seeds
+    from .lm.results import base_folder, seeds
     from .lm.settings import SETTINGS
 
     profile, root = find_profile(options.profile), find_root() / "_build" / "lm"
@@ -125,7 +125,7 @@ def _train(options):
             f"setting: expected the base of all runs before several processes start, got none; call `maxmin train "
             f"--profile {profile.name} --setting base` first"
         )
-    wanted = [(name, seed) for name in SETTINGS for seed in range(n_seeds(name, profile))]
+    wanted = [(name, seed) for name in SETTINGS for seed in seeds(name, profile)]
     for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
         folders = run_methods(setting, seed, profile, root, methods=options.method, say=_say)
         if os.environ.get("RANK", "0") != "0":

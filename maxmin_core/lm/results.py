@@ -11,7 +11,7 @@ from ..artefacts import read_json
 from .profiles import find_profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["RUN_CODE", "base_folder", "load_results", "n_seeds", "run_folder"]
+__all__ = ["RUN_CODE", "base_folder", "load_results", "run_folder", "seeds"]
 
 _OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
 _OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
@@ -35,9 +35,10 @@ def run_folder(setting, seed, profile, root):
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
 
 
-def n_seeds(setting, profile):
-    """Return how many seeds of a setting a profile runs. Chapter 8."""
-    return min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
+def seeds(setting, profile):
+    """Return the seeds of a setting that a profile runs: from 10 on, as pilot runs used those before. Chapter 8."""
+    n = min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
+    return list(range(10, 10 + n))
 
 
 def load_results(profile, root, settings=None):
@@ -53,7 +54,7 @@ def load_results(profile, root, settings=None):
     """
     profile, rows = find_profile(profile), []
     for setting in settings or SETTINGS:
-        for seed in range(n_seeds(setting, profile)):
+        for seed in seeds(setting, profile):
             folder = run_folder(setting, seed, profile, root)
             for method in ("reference", *find_setting(setting).methods):
                 there = folder / method / "result.json"

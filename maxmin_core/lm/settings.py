@@ -43,7 +43,10 @@ SETTINGS = {
         Setting("80:20", _CONFLICT, (0.8, 0.2), (*_FEW, "maxmin_hard", "maxmin_known", "soup"), 5),
         Setting("three", _THREE, (0.6, 0.2, 0.2), _FEW, 5),
         Setting(
-            "frontier", _CONFLICT, (0.8, 0.2), ("single@0.4", "single@1", "single@2.5", "maxmin@0.05", "maxmin@0.4")
+            "frontier",
+            _CONFLICT,
+            (0.8, 0.2),
+            ("single@0.25", "single@0.4", "single@1", "single@2.5", "maxmin@0.05", "maxmin@0.4"),
         ),
         Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "equal", "maxmin")),
         Setting("1:1", _CONFLICT, (0.5, 0.5), ("single", "maxmin")),

@@ -97,11 +97,11 @@ class TestRunMethods:
 
 class TestResults:
     def test_a_missing_run_names_the_command(self, tmp_path):
-        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 0`"):
+        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 10`"):
             results.load_results("smoke", tmp_path)
 
     def test_one_row_a_run(self, tmp_path, monkeypatch):
-        for seed in range(2):
+        for seed in (10, 11):
             folder = results.run_folder("1:1", seed, find_profile("smoke"), tmp_path)
             for method in ("reference", "single", "maxmin"):
                 (folder / method).mkdir(parents=True)
