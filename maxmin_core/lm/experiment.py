@@ -84,9 +84,10 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
         rewards["mixture"].save(folder / "mixture")
     reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
     folders = [folder / method for method in ("reference", *methods)]
-    for there in folders:
-        if (there / "result.json").exists():
-            continue
+    # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
+    missing = [there for there in folders if not (there / "result.json").exists()]
+    state.wait_for_everyone()
+    for there in missing:
         method = there.name
         if state.is_main_process:
             say(f"[{setting}] seed {seed}, {method}")

@@ -203,7 +203,7 @@ def test_two_processes_choose_the_same_weights_as_one(tmp_path):
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     subprocess.run([sys.executable, script, one], check=True, env=environment)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run([*torchrun, script, two], check=True, env=environment, capture_output=True)
+    subprocess.run([*torchrun, script, two], check=True, env=environment, capture_output=True, timeout=300)
     found = json.loads(one.read_text())
     np.testing.assert_allclose(json.loads(two.read_text()), found, atol=1e-12)
     assert len({tuple(w) for w in found}) > 2
@@ -221,7 +221,8 @@ def test_training_on_two_processes(tmp_path, runs):
     script = tmp_path / "train.py"
     script.write_text(code)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run([*torchrun, script], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*torchrun, script], check=True, env=environment, capture_output=True, timeout=300)
     folder = results.run_folder("80:20", 7, profile, root)
     steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2] and (folder / "maxmin" / "result.json").exists()
