@@ -3,11 +3,9 @@
 from itertools import product
 
 import numpy as np
-import torch
 from scipy.special import logsumexp
-from transformers import GPT2Config, GPT2LMHeadModel
 
-from .policy import END, load_policy, log_probabilities, make_tokenizer
+from .policy import END, load_policy, log_probabilities, make_gpt2, make_tokenizer
 
 __all__ = ["WordRewards", "every_text", "exact_log_policy", "make_reference"]
 
@@ -19,22 +17,8 @@ def make_reference(folder, *, n_words=4, n_prompts=4, n_tokens=4, seed=0):
     """
     words, prompts = [chr(ord("a") + k) for k in range(n_words)], [f"p{k}" for k in range(n_prompts)]
     tokenizer = make_tokenizer([" ".join(words), " ".join(prompts)], n_words + n_prompts)
-    torch.manual_seed(seed)
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=2 + n_tokens,
-        n_embd=32,
-        n_layer=2,
-        n_head=2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        initializer_range=0.2,
-    )
-    model = GPT2LMHeadModel(config)
+    shape = {"layers": 2, "width": 32, "heads": 2, "initializer_range": 0.2}
+    model = make_gpt2(tokenizer, positions=2 + n_tokens, seed=seed, **shape)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return prompts

@@ -17,7 +17,15 @@ from transformers import (
 
 from ..artefacts import write_json
 
-__all__ = ["load_policy", "log_probabilities", "make_prompts", "make_tokenizer", "sample", "train_reference"]
+__all__ = [
+    "load_policy",
+    "log_probabilities",
+    "make_gpt2",
+    "make_prompts",
+    "make_tokenizer",
+    "sample",
+    "train_reference",
+]
 
 BEGIN, END, PAD, UNKNOWN = "<begin>", "<end>", "<pad>", "<unknown>"
 
@@ -40,6 +48,27 @@ def make_tokenizer(texts, size):
     )
 
 
+def make_gpt2(tokenizer, *, positions, layers, width, heads, seed, **options):
+    """Return a GPT-2 of random weights for the words of a tokenizer, without dropout. Chapters 8 and 9."""
+    torch.manual_seed(seed)
+    return GPT2LMHeadModel(
+        GPT2Config(
+            vocab_size=len(tokenizer),
+            n_positions=positions,
+            n_embd=width,
+            n_layer=layers,
+            n_head=heads,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            **options,
+        )
+    )
+
+
 def train_reference(texts, profile, folder, seed=0):
     """Train the reference policy on sentences with TRL's SFTTrainer, or fine-tune the profile's model; save it.
 
@@ -55,22 +84,8 @@ def train_reference(texts, profile, folder, seed=0):
         tokenizer = make_tokenizer(texts, profile.vocabulary)
         known = set(tokenizer.get_vocab())
         texts = [text for text in texts if known.issuperset(text.split())]
-        torch.manual_seed(seed)
-        model = GPT2LMHeadModel(
-            GPT2Config(
-                vocab_size=len(tokenizer),
-                n_positions=1 + profile.longest + 1,
-                n_embd=profile.width,
-                n_layer=profile.layers,
-                n_head=profile.heads,
-                bos_token_id=tokenizer.bos_token_id,
-                eos_token_id=tokenizer.eos_token_id,
-                pad_token_id=tokenizer.pad_token_id,
-                resid_pdrop=0.0,
-                embd_pdrop=0.0,
-                attn_pdrop=0.0,
-            )
-        )
+        shape = {"layers": profile.layers, "width": profile.width, "heads": profile.heads}
+        model = make_gpt2(tokenizer, positions=1 + profile.longest + 1, seed=seed, **shape)
     else:
         tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
         tokenizer.pad_token = tokenizer.eos_token

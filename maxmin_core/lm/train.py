@@ -17,7 +17,7 @@ from ..welfare import Egalitarian, Utilitarian, Welfare
 from .policy import load_policy
 from .profiles import key
 
-__all__ = ["METHODS", "GroupReward", "Method", "find_method", "train"]
+__all__ = ["METHODS", "GroupReward", "Method", "train"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,6 @@ METHODS = {
         Method("per_response", "mixture", per_response=True),
     )
 }
-
-
-def find_method(name):
-    """Return the method of that name; ValueError that lists them otherwise. Chapter 8."""
-    if name not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
-    return METHODS[name]
 
 
 class GroupReward:

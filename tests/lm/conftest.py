@@ -36,28 +36,11 @@ def texts():
 @pytest.fixture(scope="session")
 def policy_folder(tmp_path_factory, texts):
     """A random GPT-2 that was never trained, with its tokenizer."""
-    import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
-
-    from maxmin_core.lm.policy import make_tokenizer
+    from maxmin_core.lm.policy import make_gpt2, make_tokenizer
 
     folder = tmp_path_factory.mktemp("policy")
     tokenizer = make_tokenizer(texts, 60)
-    torch.manual_seed(0)
-    config = GPT2Config(
-        vocab_size=len(tokenizer),
-        n_positions=12,
-        n_embd=16,
-        n_layer=1,
-        n_head=2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        resid_pdrop=0.0,
-        embd_pdrop=0.0,
-        attn_pdrop=0.0,
-    )
-    GPT2LMHeadModel(config).save_pretrained(folder)
+    make_gpt2(tokenizer, positions=12, layers=1, width=16, heads=2, seed=0).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

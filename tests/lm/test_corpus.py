@@ -18,6 +18,10 @@ class TestLoadReviews:
         ends = {"gold": 0.25, "features": 0.45, "rest": 1.0}
         assert split == next(name for name, end in ends.items() if place < end)
 
+    def test_what_the_data_page_says(self):
+        # 25,000 and 8,530 texts, 96 of them twice.
+        assert len(corpus.load_reviews()) == 33_434 == 25_000 + 8_530 - 96
+
     def test_another_file_is_refused(self, tmp_path):
         other = tmp_path / "reviews.csv"
         other.write_text("text,label,source\ngood,1,imdb\n")

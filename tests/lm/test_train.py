@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from maxmin_core.lm.policy import load_policy, make_prompts
-from maxmin_core.lm.train import METHODS, GroupReward, find_method, train
+from maxmin_core.lm.train import METHODS, GroupReward, train
 from maxmin_core.welfare import Egalitarian, Utilitarian
 
 TEXTS = (["the film"] * 3, ["is good .", "was bad !", "is"])
@@ -61,12 +61,6 @@ class TestGroupReward:
 
     def test_trl_can_name_it(self):
         assert GroupReward(fixed([[0.0]]), Egalitarian(), groups=["a"]).__name__ == "group_reward"
-
-
-class TestMethods:
-    def test_an_unknown_method_is_named(self):
-        with pytest.raises(ValueError, match="^method: expected one of single, average"):
-            find_method("best")
 
 
 @pytest.fixture
