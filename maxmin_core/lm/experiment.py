@@ -13,18 +13,20 @@ from .policy import load_policy
 from .profiles import key
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
+from .reward_model import learn_models
 from .settings import find_setting
 from .train import METHODS, Method, train
 
 __all__ = ["learn_rewards", "run_methods"]
 
 
-def learn_rewards(base, gold, setting, profile, seed):
+def learn_rewards(base, gold, setting, profile, seed, folder=None):
     """Simulate the annotators of a setting and learn every kind of reward from their comparisons.
 
     Returns (dict: 'single', 'mixture', 'known' -> Rewards, calibrated over the reference's texts; report). The report
     says how many annotators EM put into their group, and how often each reward ranks fresh pairs as a group does.
-    Groups of the mixture are matched to the true ones for the report and for names only. Chapter 8.
+    Groups of the mixture are matched to the true ones for the report and for names only. With reward='model' in the
+    profile the linear mixture is where the models' EM starts, and `folder` is where the models are kept. Chapter 8.
     """
     group = draw_groups(setting.shares, profile.n_annotators, seed)
     values = gold(*base.pool.pair)
@@ -33,14 +35,28 @@ def learn_rewards(base, gold, setting, profile, seed):
     psi = base.features(*base.pool.pair)
     choices = compare(values[:, seen].reshape(len(values), -1, 2), group, profile.n_per_annotator, seed)
     fit = learn_mixture(psi[seen], choices, len(setting.shares), seed=seed)
-    assigned = fit.responsibilities.argmax(axis=1)
-    order = _match(assigned, group, len(setting.shares))
-    learned = {
-        "single": learn_single(psi[seen], choices),
-        "mixture": (fit.parameters[order], fit.weights[order]),
-        "known": learn_known(psi[seen], choices, group),
-    }
-    rewards = {name: Rewards(base.features, *found).calibrated(*base.pool.pair) for name, found in learned.items()}
+    assigned, n_groups = fit.responsibilities.argmax(axis=1), len(setting.shares)
+    if profile.reward == "linear":
+        learned = {
+            "single": learn_single(psi[seen], choices),
+            "mixture": (fit.parameters, fit.weights),
+            "known": learn_known(psi[seen], choices, group),
+        }
+        learned = {name: Rewards(base.features, *found) for name, found in learned.items()}
+    else:
+        given = (base.reference, base.pool.pair, choices)
+        options = {"profile": profile, "seed": seed}
+        nobody = np.zeros_like(group)
+        learned = {
+            "single": learn_models(*given, nobody, 1, folder=folder / "single", **options)[0],
+            "known": learn_models(*given, group, n_groups, folder=folder / "known", rounds=1, **options)[0],
+        }
+        learned["mixture"], assigned = learn_models(
+            *given, assigned, n_groups, folder=folder / "mixture-by-em", **options
+        )
+    order = _match(assigned, group, n_groups)
+    learned["mixture"] = learned["mixture"].of(order)
+    rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
     prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])
     report = {
         "annotators": profile.n_annotators,
@@ -76,7 +92,7 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
     folder = run_folder(setting, seed, profile, root)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
-    rewards, report = learn_rewards(base, gold, found, profile, seed)
+    rewards, report = learn_rewards(base, gold, found, profile, seed, folder)
     if state.is_main_process:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(found), "seed": seed})
@@ -132,11 +148,10 @@ def _soup(rewards, setting, base, profile, folder, seed, beta):
     """Train a policy per group, average their parameters; keep the mix of the best learned worst value."""
     members = []
     for u, group in enumerate(setting.tastes):
-        alone = Rewards(rewards.features, rewards.parameters[[u]], np.ones(1), rewards.zero[[u]], rewards.unit[[u]])
         there = folder / f"group-{u}"
         train(
             Method(f"only {group}", "mixture", METHODS["single"].welfare),
-            alone,
+            rewards.of([u]),
             [group],
             base.train,
             base.reference,

@@ -23,8 +23,10 @@ class Profile:
     n_pairs : int, pairs of texts for annotators, half of them kept for testing rewards
     n_prompts : int, prompts to train with; prompts_per_step, samples_per_prompt, steps, rate, beta : RLOO
     n_annotators, n_per_annotator : int, simulated annotators and comparisons each
+    reward : 'linear', on a dozen attributes of a text; or 'model', a whole language model with one output
+    reward_steps, reward_rate : training of a reward model
     n_evaluation : int, texts on which a policy is judged
-    bf16, gradient_checkpointing, cpu : bool, what the machine allows
+    bf16, gradient_checkpointing, cpu : bool, what the machine allows; vllm : bool, draw the training's texts by vLLM
     """
 
     name: str
@@ -52,10 +54,14 @@ class Profile:
     beta: float = 0.15
     n_annotators: int = 50
     n_per_annotator: int = 50
+    reward: str = "linear"
+    reward_steps: int = 200
+    reward_rate: float = 1e-3
     n_evaluation: int = 1024
     bf16: bool = False
     gradient_checkpointing: bool = False
     cpu: bool = True
+    vllm: bool = False
 
 
 PROFILES = {
@@ -90,6 +96,8 @@ PROFILES = {
             prompts_per_step=32,
             steps=300,
             rate=1e-5,
+            reward="model",
+            reward_rate=3e-5,
             bf16=True,
             gradient_checkpointing=True,
             cpu=False,

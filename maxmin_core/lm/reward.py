@@ -65,16 +65,26 @@ class Rewards:
 
     def __call__(self, prompts, completions):
         """Return the reward of every text for every group, (U, n) float."""
-        raw = self.parameters @ self.features(prompts, completions).T
-        return (raw - self.zero[:, None]) / self.unit[:, None]
+        return (self._raw(prompts, completions) - self.zero[:, None]) / self.unit[:, None]
 
     def calibrated(self, prompts, completions):
         """Return these rewards with mean zero and spread one over the texts; ValueError on one that is constant."""
-        raw = self.parameters @ self.features(prompts, completions).T
+        raw = self._raw(prompts, completions)
         unit = raw.std(axis=1)
         if not (unit > 1e-9).all():
             raise ValueError(f"parameters: expected rewards that vary over the texts, got spreads {unit}")
-        return Rewards(self.features, self.parameters, self.weights, raw.mean(axis=1), unit)
+        return self._rescaled(raw.mean(axis=1), unit)
+
+    def _raw(self, prompts, completions):
+        return self.parameters @ self.features(prompts, completions).T
+
+    def _rescaled(self, zero, unit):
+        return Rewards(self.features, self.parameters, self.weights, zero, unit)
+
+    def of(self, groups):
+        """Return the rewards of these groups, a list of int, in this order; their shares sum to one."""
+        weights = self.weights[groups] / self.weights[groups].sum()
+        return Rewards(self.features, self.parameters[groups], weights, self.zero[groups], self.unit[groups])
 
     def fingerprint(self):
         """Return a short name that changes with anything that changes a score."""

@@ -229,6 +229,7 @@ def _configuration(profile, folder, seed, beta):
         use_cpu=profile.cpu,
         ddp_backend="gloo" if profile.cpu and processes > 1 else None,
         activation_checkpointing=profile.gradient_checkpointing,
+        use_vllm=profile.vllm,
     )
 
 

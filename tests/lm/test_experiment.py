@@ -65,6 +65,17 @@ class TestRunMethods:
         used = json.loads((folder / "settings.json").read_text())["rewards"]
         assert used == Rewards.load(folder.parent / "mixture").fingerprint()
 
+    def test_whole_models_as_rewards(self, runs):
+        from maxmin_core.lm.reward_model import ModelRewards
+
+        root, profile, _ = runs
+        small = replace(profile, reward="model", reward_steps=60, reward_rate=3e-3, n_annotators=20)
+        folders = run_methods("80:20", 0, small, root, methods=["maxmin"])
+        learned = json.loads((folders[1].parent / "learned.json").read_text())
+        assert 0 <= learned["assigned_right"] <= 1 and len(learned["accuracy_mixture"]) == 2
+        used = json.loads((folders[1] / "settings.json").read_text())["rewards"]
+        assert used == ModelRewards.load(folders[1].parent / "mixture").fingerprint()
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [
