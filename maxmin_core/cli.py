@@ -1,13 +1,16 @@
 """The command line: run a chapter, build the book, report its claims, check a notebook."""
 
 import argparse
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from . import __version__
@@ -68,6 +71,7 @@ def _parser():
     sub.add_argument("--seed", type=int, default=10, help="of annotators and training (default: 10, the first)")
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
+    sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
     with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
@@ -111,10 +115,18 @@ def _train(options):
     from .lm.settings import SETTINGS
 
     profile, root = find_profile(options.profile), find_root() / "_build" / "lm"
+    if options.vllm:
+        if profile.cpu or importlib.util.find_spec("vllm") is None:
+            raise ValueError("vllm: expected a GPU profile and the package vllm, which the lock leaves out")
+        profile = replace(profile, vllm=True)
     if profile.name == "gpu-large":
         raise ValueError(
             "profile: gpu-large is a configuration only so far (see maxmin plan); expected another profile"
         )
+    # Libraries report a full disk each in their own way, and late.
+    room = shutil.disk_usage(find_root()).free / 2**30
+    if room < (needed := 2 if profile.cpu else 20):
+        raise ValueError(f"disk: expected {needed} GiB free for models and checkpoints, got {room:.1f} GiB")
     if options.setting == "base" and not options.all:
         prepare(profile, root, say=_say)
         return

@@ -31,7 +31,8 @@ def base_folder(profile, root):
 def run_folder(setting, seed, profile, root):
     """Return where the runs of a setting and seed lie, for these settings and this code. Chapter 8."""
     found = find_setting(setting)
-    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(RUN_CODE)}
+    code = RUN_CODE if profile.reward == "linear" else (*RUN_CODE, "lm/reward_model")
+    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(code)}
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
 
 

@@ -95,7 +95,6 @@ def train_reward_model(reference, chosen, rejected, profile, folder, *, seed):
     if not (folder / "done.json").exists():
         torch.manual_seed(seed)
         model = AutoModelForSequenceClassification.from_pretrained(reference, num_labels=1, use_safetensors=True)
-        model.config.pad_token_id = tokenizer.pad_token_id
         trainer = RewardTrainer(
             model,
             RewardConfig(

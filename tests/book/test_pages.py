@@ -20,6 +20,8 @@ PAGES = [
     "notebooks/05_welfare.html",
     "notebooks/06_navigation.html",
     "notebooks/07_robustness.html",
+    "notebooks/08_training.html",
+    "notebooks/09_optimum.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -177,6 +178,20 @@ class TestPlan:
         from maxmin_core.cli import main
 
         assert main(["train", "--profile", "gpu-large"]) == 1
+
+    def test_a_full_disk_is_said_before_anything_is_trained(self, monkeypatch, capsys):
+        from maxmin_core import cli
+
+        monkeypatch.setattr(cli.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
+        assert cli.main(["train", "--profile", "smoke"]) == 1
+        assert "disk: expected 2 GiB free for models and checkpoints, got 1.0 GiB" in capsys.readouterr().err
+
+    def test_vllm_is_for_gpus(self, capsys):
+        from maxmin_core import cli
+
+        for profile in ("cpu", "gpu"):
+            assert cli.main(["train", "--profile", profile, "--vllm"]) == 1
+            assert "vllm: expected a GPU profile and the package vllm" in capsys.readouterr().err
 
     def test_an_unknown_model_is_named(self):
         from maxmin_core.lm.plan import plan

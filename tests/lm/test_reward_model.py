@@ -52,7 +52,9 @@ class TestLearnModels:
 
     def test_an_empty_group_is_named(self, tiny, policy_folder, pairs, tmp_path):
         choices = (np.array([0, 1]), np.array([2, 3]), np.array([0, 1]))
-        with pytest.raises(ValueError, match=r"n_groups: expected annotators in each of 2 groups, got \[2, 0\] in round 0"):
+        with pytest.raises(
+            ValueError, match=r"n_groups: expected annotators in each of 2 groups, got \[2, 0\] in round 0"
+        ):
             learn_models(policy_folder, pairs[0], choices, [0, 0], 2, tiny, tmp_path, seed=0)
 
     def test_no_pairs_are_named(self, tiny, policy_folder, tmp_path):

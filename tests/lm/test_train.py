@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from maxmin_core.lm import train as training
 from maxmin_core.lm.policy import load_policy, make_prompts
 from maxmin_core.lm.train import METHODS, GroupReward, train
 from maxmin_core.welfare import Egalitarian, Utilitarian
@@ -39,7 +40,7 @@ class TestGroupReward:
 
     def test_stable_at_large_rewards(self):
         values = 1e3 * np.array([[1.0, -1.0, 0.5], [-1.0, 1.0, -0.9]])
-        for rate in (None, 0.15):
+        for rate in (None, 5.0):
             reward = GroupReward(fixed(values), Egalitarian(), rate, groups=["a", "b"])
             for _ in range(50):
                 assert np.isfinite(reward(*TEXTS)).all() and np.isfinite(reward.weights).all()
@@ -110,6 +111,23 @@ class TestTrain:
         (tmp_path / "cut" / "checkpoint-3").mkdir()
         with (tmp_path / "cut" / "metrics.jsonl").open("a") as file:
             file.write('{"step": 3, "lo')
+        setup(tmp_path / "cut")
+        assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
+
+    @pytest.mark.parametrize("what", ["save_file", "write_json"])
+    def test_a_disk_that_fills_up_loses_nothing(self, setup, tmp_path, monkeypatch, what):
+        # The weights of a checkpoint, or the note that the run is done, cannot be written: the next call goes on.
+        setup(tmp_path / "whole")
+        setup(tmp_path / "cut", stop_at=1)
+
+        def full(first, *_):
+            if not str(first).endswith("settings.json"):
+                raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full|No space left"):
+            patch.setattr(training, what, full)
+            setup(tmp_path / "cut")
+        assert not (tmp_path / "cut" / "done.json").exists()
         setup(tmp_path / "cut")
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
 
