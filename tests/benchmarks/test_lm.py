@@ -35,3 +35,57 @@ def test_what_the_welfare_costs_a_step(world, benchmark):
     extra = benchmark.stats.stats.median - np.median(plain)
     benchmark.extra_info["percent of a step"] = 100 * extra / 0.23
     print(f"\nthe welfare: {1e3 * extra:.3f} ms a step, {100 * extra / 0.23:.3f}% of 230 ms")
+
+
+def test_a_whole_step_beside_fixed_weights(world, benchmark, tmp_path):
+    """Median step of TRL on a model of the cpu profile: the welfare beside fixed weights, in turns."""
+    from datasets import Dataset
+    from transformers import TrainerCallback
+    from trl import RLOOConfig, RLOOTrainer
+
+    from maxmin_core.lm.policy import load_policy, make_gpt2, make_tokenizer
+
+    rewards, prompts, texts = world
+    tokenizer = make_tokenizer(texts + prompts, 1200)
+    shape = {"layers": 3, "width": 128, "heads": 4}
+    make_gpt2(tokenizer, positions=20, seed=0, **shape).save_pretrained(tmp_path / "policy")
+    tokenizer.save_pretrained(tmp_path / "policy")
+
+    class Clock(TrainerCallback):
+        def on_step_begin(self, *_, **__):
+            self.begun = time.perf_counter()
+
+        def on_step_end(self, *_, **__):
+            self.seconds.append(time.perf_counter() - self.begun)
+
+    def fixed_weights(prompts, completions, **_):
+        return (np.full(3, 1 / 3) @ rewards(prompts, completions)).tolist()
+
+    def steps(reward):
+        clock = Clock()
+        clock.seconds = []
+        model, tokenizer = load_policy(tmp_path / "policy")
+        options = {
+            "max_steps": 12,
+            "per_device_train_batch_size": 64,
+            "num_generations": 8,
+            "max_completion_length": 14,
+        }
+        options |= {"beta": 0.15, "use_cpu": True, "bf16": False, "report_to": "none", "save_strategy": "no"}
+        options |= {"output_dir": str(tmp_path / "run"), "disable_tqdm": True, "activation_checkpointing": False}
+        data = Dataset.from_dict({"prompt": prompts * 12})
+        RLOOTrainer(
+            model, reward, RLOOConfig(**options), train_dataset=data, processing_class=tokenizer, callbacks=[clock]
+        ).train()
+        return clock.seconds[2:]
+
+    seconds = {"welfare": [], "fixed": []}
+
+    def both():
+        seconds["fixed"] += steps(fixed_weights)
+        seconds["welfare"] += steps(GroupReward(rewards, Egalitarian(), 0.05, groups=["a", "b", "c"]))
+
+    benchmark.pedantic(both, rounds=3)
+    plain, welfare = (np.median(seconds[name]) for name in ("fixed", "welfare"))
+    benchmark.extra_info["percent"] = 100 * (welfare / plain - 1)
+    print(f"\nmedian step: fixed weights {1e3 * plain:.1f} ms, welfare {1e3 * welfare:.1f} ms")
