@@ -1,7 +1,7 @@
 """What a profile will need, before anything is downloaded or trained: models on the meta device, counted."""
 
 import torch
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, LlamaConfig
 
 __all__ = ["plan"]
 
@@ -34,6 +34,17 @@ def plan(profile):
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     n = sum(parameter.numel() for parameter in model.parameters())
+    rewards = []
+    config.num_labels = 1
+    if profile.reward == "model":
+        with torch.device("meta"):
+            model = AutoModelForSequenceClassification.from_config(config)
+        each = sum(parameter.numel() for parameter in model.parameters())
+        rewards = [
+            ("reward model: parameters", each, ""),
+            ("reward model: memory, five loaded for two groups", 5 * 4 * each / 2.0**30, "GiB"),
+            ("reward model: steps, each round and group", profile.reward_steps, ""),
+        ]
     batch = profile.prompts_per_step * profile.samples_per_prompt
     length = 1 + profile.prompt_words + profile.new_tokens
     size = 2 if profile.bf16 else 4
@@ -48,6 +59,7 @@ def plan(profile):
         ("memory: activations (estimate)", size * batch * length * (layers + 3 * config.vocab_size) / gib, "GiB"),
         ("reference: steps", profile.reference_steps, ""),
         ("reference: tokens at most", profile.reference_steps * profile.reference_batch * (profile.longest + 2), ""),
+        *rewards,
         ("policy: steps", profile.steps, ""),
         ("policy: texts a step", batch, ""),
         ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),

@@ -172,6 +172,7 @@ class TestPlan:
         # Tokens, positions, twelve blocks, the last norm: the published 124 million.
         block = 4 * 768**2 + 4 * 768 + 8 * 768**2 + 5 * 768 + 4 * 768
         assert parts["parameters"] == 50257 * 768 + 1024 * 768 + 12 * block + 2 * 768
+        assert parts["reward model: parameters"] == parts["parameters"] + 768
         assert parts["policy: tokens drawn at most"] == 300 * 32 * 8 * 32
 
     def test_a_profile_that_is_a_plan_only_is_refused(self, tmp_path):
