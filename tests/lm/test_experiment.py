@@ -236,13 +236,15 @@ def test_two_processes_choose_the_same_weights_as_one(tmp_path):
     assert len({tuple(w) for w in found}) > 2
 
 
-def test_training_on_two_processes(tmp_path, runs):
+@pytest.mark.parametrize("rewards", [{}, {"reward": "model", "reward_steps": 60, "reward_rate": 3e-3}])
+def test_training_on_two_processes(tmp_path, runs, rewards):
     # The documented command, on the processors: torchrun on the command line's module.
     root, profile, _ = runs
+    profile = replace(profile, **rewards)
     code = (
         "from pathlib import Path; from maxmin_core.lm.experiment import run_methods; "
         "from maxmin_core.lm.profiles import find_profile; "
-        "profile = find_profile('smoke', steps=2, reference_steps=20); "
+        f"profile = find_profile('smoke', steps=2, reference_steps=20, **{rewards!r}); "
         f"run_methods('80:20', 7, profile, Path({str(root)!r}), methods=['maxmin'])"
     )
     script = tmp_path / "train.py"
