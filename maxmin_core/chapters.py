@@ -35,7 +35,7 @@ QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
     "TQDM_DISABLE": "1",
-    "PYTHONWARNINGS": "ignore::FutureWarning:transformers.modeling_utils",
+    "PYTHONWARNINGS": "ignore::FutureWarning:transformers.modeling_utils,ignore:IProgress not found",
 }
 
 PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake")
