@@ -37,6 +37,8 @@ def test_what_the_welfare_costs_a_step(world, benchmark):
     print(f"\nthe welfare: {1e3 * extra:.3f} ms a step, {100 * extra / 0.23:.3f}% of 230 ms")
 
 
+# TRL and transformers warn of their own deprecations.
+@pytest.mark.filterwarnings("default")
 def test_a_whole_step_beside_fixed_weights(world, benchmark, tmp_path):
     """Median step of TRL on a model of the cpu profile: the welfare beside fixed weights, in turns."""
     from datasets import Dataset
