@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maxmin_core.lm.policy import load_policy
 from maxmin_core.lm.reward_model import ModelRewards, learn_models, train_reward_model
 
 
@@ -83,6 +84,23 @@ class TestModelRewards:
         for i in (int(np.argmin(lengths)), int(np.argmax(lengths))):
             alone = trained[0](prompts[i : i + 1], completions[i : i + 1])[:, 0]
             np.testing.assert_allclose(alone, together[:, i], atol=1e-5)
+
+    def test_end_and_padding_may_be_one_token(self, tiny, policy_folder, tmp_path):
+        # As in GPT-2: the score is that of the last token before the end, beside a long text as alone.
+        model, tokenizer = load_policy(policy_folder)
+        tokenizer.pad_token = tokenizer.eos_token
+        model.config.pad_token_id = tokenizer.eos_token_id
+        model.save_pretrained(tmp_path / "policy")
+        tokenizer.save_pretrained(tmp_path / "policy")
+        profile = dataclasses.replace(tiny, reward_steps=4)
+        pair = (["the film is good . <end>"] * 4, ["the film was bad , no and long <end>"] * 4)
+        model, tokenizer = train_reward_model(tmp_path / "policy", *pair, profile, tmp_path / "model", seed=0)
+        rewards = ModelRewards([model], tokenizer, [1.0])
+        both = rewards(["the film"] * 2, ["is good .", "was bad , no and long"])
+        alone = rewards(["the film"], ["is good ."])
+        np.testing.assert_allclose(alone[:, 0], both[:, 0], atol=1e-6)
+        hidden = model.transformer(tokenizer("the film is good .", return_tensors="pt")["input_ids"]).last_hidden_state
+        assert both[0, 0] == pytest.approx((hidden[0, -1] @ model.score.weight[0]).item(), abs=1e-5)
 
     def test_scores_are_the_model_s_last_token(self, trained, pairs):
         """By hand: hidden state of the end-of-text token times the head."""
