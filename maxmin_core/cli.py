@@ -68,7 +68,7 @@ def _parser():
     sub.add_argument(
         "--setting", default="80:20", help="who the annotators are (default: 80:20); 'base': no policy yet"
     )
-    sub.add_argument("--seed", type=int, default=10, help="of annotators and training (default: 10, the first)")
+    sub.add_argument("--seed", type=int, default=20, help="of annotators and training (default: 20, the first)")
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
@@ -107,6 +107,9 @@ def _pages(options):
 def _train(options):
     os.environ |= QUIET | ({"TQDM_DISABLE": "0"} if sys.stderr.isatty() else {})
     warnings.simplefilter("ignore", FutureWarning)
+    if "WORLD_SIZE" not in os.environ:
+        # TRL refuses one process that sees several GPUs; torchrun gives every process its own.
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     # torch takes seconds to import: only here.
     from .lm.base import prepare
     from .lm.experiment import run_methods

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..artefacts import read_json, write_json
 from .corpus import load_reviews, sentences
@@ -21,7 +22,8 @@ class Base:
     """Hold what all runs of a profile share: reference, sentiment classifiers, prompts, its texts. Chapter 8.
 
     folder : Path; reference : Path of the policy; gold, features : Sentiment and TextFeatures, from disjoint reviews
-    pool : Texts, two per prompt, which annotators compare; train, evaluation : list of str, prompts; baseline : Texts
+    pool : Texts, two per prompt, which annotators compare; train : list of str, prompts to train with
+    baseline : Texts, one on each prompt that policies are judged on
     """
 
     folder: Path
@@ -36,8 +38,11 @@ class Base:
 def prepare(profile, root, *, say=lambda line: None):
     """Make what all runs of a profile share, or load it from `root` where it was made with the same settings.
 
-    Every step is kept when it ends, so an interrupted preparation goes on where it was. Chapter 8.
+    Every step is kept when it ends, so an interrupted preparation goes on where it was. ValueError where the profile
+    needs a GPU and PyTorch finds none. Chapter 8.
     """
+    if not profile.cpu and not torch.cuda.is_available():
+        raise ValueError(f"profile: expected a GPU that PyTorch can use for {profile.name}, got none")
     folder = base_folder(profile, root)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "settings.json", asdict(profile))

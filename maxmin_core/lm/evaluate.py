@@ -42,7 +42,7 @@ def evaluate(model, reference, tokenizer, texts, baseline, gold):
     value : mean gold value, in spreads of the reference; win : share of prompts on which the gold value is above that
     of the baseline's text, ties half; judge : mean of VADER; kl : mean log pi - log pi_ref, nats, by samples, with its
     standard error kl_error; perplexity : per token, under the reference; distinct : different words among the first
-    4,000, per 1,000; words : mean length; empty : share of texts without a word
+    4,000; words : mean length; empty : share of texts without a word
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def evaluate(model, reference, tokenizer, texts, baseline, gold):
         "kl": float((here - there).mean()),
         "kl_error": float((here - there).std() / np.sqrt(len(texts))),
         "perplexity": float(np.exp(-there.sum() / sum(map(len, texts.ids)))),
-        "distinct": 1000 * len(set(found[:4000])) / max(len(found[:4000]), 1),
+        "distinct": len(set(found[:4000])),
         "words": len(found) / len(texts),
         "empty": float(np.mean([not text.strip() for text in texts.completions])),
     }

@@ -1,8 +1,10 @@
 """The experiment: one run per setting, seed and method, cached by configuration and by the code that made it."""
 
 from dataclasses import asdict
+from itertools import product
 
 import numpy as np
+import torch
 from accelerate import PartialState
 
 from ..artefacts import write_json
@@ -13,7 +15,7 @@ from .policy import load_policy
 from .profiles import key
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
-from .reward_model import learn_models
+from .reward_model import ModelRewards, learn_models
 from .settings import find_setting
 from .train import METHODS, Method, train
 
@@ -26,7 +28,7 @@ def learn_rewards(base, gold, setting, profile, seed, folder=None):
     Returns (dict: 'single', 'mixture', 'known' -> Rewards, calibrated over the reference's texts; report). The report
     says how many annotators EM put into their group, and how often each reward ranks fresh pairs as a group does.
     Groups of the mixture are matched to the true ones for the report and for names only. With reward='model' in the
-    profile the linear mixture is where the models' EM starts, and `folder` is where the models are kept. Chapter 8.
+    profile the linear mixture is where the models' EM starts, and `folder` is where they are trained. Chapter 8.
     """
     group = draw_groups(setting.shares, profile.n_annotators, seed)
     values = gold(*base.pool.pair)
@@ -51,9 +53,7 @@ def learn_rewards(base, gold, setting, profile, seed, folder=None):
             "single": learn_models(*given, nobody, 1, folder=folder / "single", **options)[0],
             "known": learn_models(*given, group, n_groups, folder=folder / "known", rounds=1, **options)[0],
         }
-        learned["mixture"], assigned = learn_models(
-            *given, assigned, n_groups, folder=folder / "mixture-by-em", **options
-        )
+        learned["mixture"], assigned = learn_models(*given, assigned, n_groups, folder=folder / "mixture", **options)
     order = _match(assigned, group, n_groups)
     learned["mixture"] = learned["mixture"].of(order)
     rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
@@ -92,12 +92,7 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
     folder = run_folder(setting, seed, profile, root)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
-    rewards, report = learn_rewards(base, gold, found, profile, seed, folder)
-    if state.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(found), "seed": seed})
-        write_json(folder / "learned.json", report)
-        rewards["mixture"].save(folder / "mixture")
+    rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
     reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
@@ -115,6 +110,23 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
             _judge(model, reference, tokenizer, base, gold, rewards, profile, there, identity)
         state.wait_for_everyone()
     return folders
+
+
+def _kept_rewards(base, gold, setting, profile, seed, folder, state):
+    """Learn the rewards once and keep them: learned again on another machine they may differ in the last bit."""
+    missing = not (folder / "learned.json").exists()
+    state.wait_for_everyone()
+    if missing:
+        rewards, report = learn_rewards(base, gold, setting, profile, seed, folder / "reward-models")
+        if state.is_main_process:
+            write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(setting), "seed": seed})
+            for name, reward in rewards.items():
+                reward.save(folder / "rewards" / name)
+            write_json(folder / "learned.json", report)
+        state.wait_for_everyone()
+    options = {} if profile.reward == "linear" else {"cpu": profile.cpu}
+    kind = Rewards if profile.reward == "linear" else ModelRewards
+    return {name: kind.load(folder / "rewards" / name, **options) for name in ("single", "mixture", "known")}
 
 
 def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):
@@ -145,7 +157,7 @@ def _trained(method, rewards, setting, base, profile, folder, seed, reference):
 
 
 def _soup(rewards, setting, base, profile, folder, seed, beta):
-    """Train a policy per group, average their parameters; keep the mix of the best learned worst value."""
+    """Train a policy per group, average their parameters; save the mix of the best learned worst value."""
     members = []
     for u, group in enumerate(setting.tastes):
         there = folder / f"group-{u}"
@@ -160,30 +172,31 @@ def _soup(rewards, setting, base, profile, folder, seed, beta):
             seed=seed,
             beta=beta,
         )
-        members.append(load_policy(there, cpu=profile.cpu))
-    model, tokenizer = members[0]
-    states = [member.state_dict() for member, _ in members]
-    best, chosen = -np.inf, None
-    for mix in _grid(len(states), 10):
-        state = {name: sum(w * s[name] for w, s in zip(mix, states, strict=True)) for name in states[0]}
-        model.load_state_dict(state)
+        members.append(load_policy(there, cpu=profile.cpu)[0])
+    model, tokenizer = load_policy(base.reference, cpu=profile.cpu)
+    worst = {}
+    for mix in _grid(len(members), 10 if len(members) == 2 else 5):
+        _stir(model, members, mix)
         texts = write_texts(model, tokenizer, base.train, n_tokens=profile.new_tokens, seed=seed)
-        worst = rewards(*texts.pair).mean(axis=1).min()
-        if worst > best:
-            best, chosen = worst, {name: value.clone() for name, value in state.items()}
-    model.load_state_dict(chosen)
+        worst[mix] = float(rewards(*texts.pair).mean(axis=1).min())
+    best = max(worst, key=worst.get)
+    _stir(model, members, best)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_json(folder / "mix.json", {"groups": list(setting.tastes), "mix": best, "worst": worst[best]})
     return model
+
+
+@torch.no_grad()
+def _stir(model, members, mix):
+    """Give a model the average of its members' parameters, with these weights."""
+    for parameter, *of_members in zip(model.parameters(), *(member.parameters() for member in members), strict=True):
+        parameter.copy_(sum(w * other for w, other in zip(mix, of_members, strict=True)))
 
 
 def _grid(n, steps):
     """All weights of n parts in multiples of 1 / steps."""
-    if n == 1:
-        return [[1.0]]
-    return [
-        [k / steps, *(x * (steps - k) / steps for x in rest)]
-        for k in range(steps + 1)
-        for rest in (_grid(n - 1, steps - k) if k < steps else [[1.0] + [0.0] * (n - 2)])
-    ]
+    return [tuple(k / steps for k in parts) for parts in product(range(steps + 1), repeat=n) if sum(parts) == steps]
 
 
 def _match(assigned, group, n):

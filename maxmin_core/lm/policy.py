@@ -1,5 +1,6 @@
 """The reference policy: a word-level GPT-2 trained on sentences, or a pretrained model; sampling and scoring."""
 
+import shutil
 import sys
 from collections import Counter
 
@@ -16,13 +17,16 @@ from transformers import (
 )
 
 from ..artefacts import write_json
+from .corpus import from_hub
 
 __all__ = [
+    "last_checkpoint",
     "load_policy",
     "log_probabilities",
     "make_gpt2",
     "make_prompts",
     "make_tokenizer",
+    "prompt_tokens",
     "sample",
     "train_reference",
 ]
@@ -61,6 +65,8 @@ def make_gpt2(tokenizer, *, positions, layers, width, heads, seed, **options):
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
+            # GPT-2's own activation, as one operation of PyTorch instead of eight.
+            activation_function="gelu_pytorch_tanh",
             resid_pdrop=0.0,
             embd_pdrop=0.0,
             attn_pdrop=0.0,
@@ -72,14 +78,16 @@ def make_gpt2(tokenizer, *, positions, layers, width, heads, seed, **options):
 def train_reference(texts, profile, folder, seed=0):
     """Train the reference policy on sentences with TRL's SFTTrainer, or fine-tune the profile's model; save it.
 
-    Sentences with a word outside of the vocabulary are left out. Returns the perplexity per token on a twentieth of the
-    sentences that training did not see. ValueError where the vocabulary leaves nothing to train on. Chapter 8.
+    Each sentence counts once; one with a word outside of the vocabulary is left out. Returns the perplexity per token
+    on a twentieth of the sentences, which training does not see. What was interrupted goes on from its last checkpoint.
+    ValueError where the vocabulary leaves nothing to train on, or a hub model is not pinned. Chapter 8.
     """
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
     if profile.model is not None and profile.revision is None:
         raise ValueError(f"profile: expected a pinned revision of {profile.model}, got none")
+    texts = list(dict.fromkeys(texts))
     if profile.model is None:
         tokenizer = make_tokenizer(texts, profile.vocabulary)
         known = set(tokenizer.get_vocab())
@@ -87,9 +95,10 @@ def train_reference(texts, profile, folder, seed=0):
         shape = {"layers": profile.layers, "width": profile.width, "heads": profile.heads}
         model = make_gpt2(tokenizer, positions=1 + profile.longest + 1, seed=seed, **shape)
     else:
-        tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
+        with from_hub(profile.model):
+            tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
+            model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, use_safetensors=True)
         tokenizer.pad_token = tokenizer.eos_token
-        model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, use_safetensors=True)
     if len(texts) < 40:
         raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -108,7 +117,10 @@ def train_reference(texts, profile, folder, seed=0):
             # A word can be several tokens of a pretrained model: nothing is cut there.
             max_length=1 + profile.longest + 1 if profile.model is None else None,
             packing=False,
-            save_strategy="no",
+            # The data are shuffled already; a sampler's own shuffle is forgotten by a run that resumes.
+            train_sampling_strategy="sequential",
+            save_steps=max(1, profile.reference_steps // 5),
+            save_total_limit=1,
             report_to="none",
             logging_steps=max(1, profile.reference_steps // 20),
             disable_tqdm=not sys.stderr.isatty(),
@@ -123,12 +135,20 @@ def train_reference(texts, profile, folder, seed=0):
     )
     # Without a terminal there is no progress bar, and the numbers of every step are in nobody's way.
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder, "trainer_state.json"))
     perplexity = float(np.exp(trainer.evaluate()["eval_loss"]))
     trainer.model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     write_json(folder / "reference.json", {"perplexity": perplexity, "sentences": len(data)})
+    for checkpoint in folder.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint)
     return perplexity
+
+
+def last_checkpoint(folder, written_last):
+    """Return the newest checkpoint in `folder` that has the file which is written last, as str, or None. Chapter 8."""
+    found = [path for path in folder.glob("checkpoint-*") if (path / written_last).exists()]
+    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
 
 
 def load_policy(folder, *, cpu=True):
@@ -157,24 +177,31 @@ def make_prompts(texts, tokenizer, n_words, n_prompts, seed):
     return [found[i] for i in np.random.default_rng(seed).permutation(len(found))[:n_prompts]]
 
 
+def prompt_tokens(model, tokenizer, prompts, n_tokens):
+    """Return the token ids of prompts that a policy can go on from without padding, (n, length) nested lists.
+
+    ValueError on prompts of different lengths, or too long to leave room for `n_tokens`. Chapter 8.
+    """
+    ids = tokenizer(prompts)["input_ids"]
+    lengths = sorted({len(row) for row in ids})
+    if len(lengths) != 1:
+        raise ValueError(f"prompts: expected the same number of tokens in all, got {lengths}")
+    if lengths[0] > (room := model.config.max_position_embeddings - n_tokens):
+        raise ValueError(f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {lengths[0]}")
+    return ids
+
+
 @torch.inference_mode()
 def sample(model, tokenizer, prompts, *, n_tokens, seed, batch=256):
     """Draw one completion for every prompt at temperature one; return their token ids, up to the end-of-text token.
 
     Repeat a prompt to draw several. ValueError on prompts of different lengths, or too long for the model. Chapter 8.
     """
+    ids_of_prompts = prompt_tokens(model, tokenizer, prompts, n_tokens)
     torch.manual_seed(seed)
     end, drawn = tokenizer.eos_token_id, []
     for start in range(0, len(prompts), batch):
-        ids = tokenizer(prompts[start : start + batch])["input_ids"]
-        if len({len(row) for row in ids}) != 1:
-            raise ValueError("prompts: expected the same number of tokens in all, got different ones")
-        room = model.config.n_positions - n_tokens
-        if len(ids[0]) > room:
-            raise ValueError(
-                f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {len(ids[0])}"
-            )
-        ids = torch.tensor(ids, device=model.device)
+        ids = torch.tensor(ids_of_prompts[start : start + batch], device=model.device)
         made = model.generate(
             ids,
             attention_mask=torch.ones_like(ids),

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,9 @@ __all__ = ["RUN_CODE", "base_folder", "load_results", "run_folder", "seeds"]
 
 _OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
 _OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
-_OF_BASE += ("n_pairs", "n_prompts", "n_evaluation")
+_OF_BASE += ("n_pairs", "n_prompts", "n_evaluation", "bf16")
+# Numbers of two versions of these need not be the same.
+_LIBRARIES = ("torch", "transformers", "trl", "scikit-learn", "numpy", "scipy", "vaderSentiment")
 # What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
 _BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base", "lm/evaluate")
 RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "welfare")
@@ -25,7 +28,7 @@ RUN_CODE += ("comparisons", "preferences", "logistic", "mixture", "em", "likelih
 def base_folder(profile, root):
     """Return where the parts that all runs of a profile share lie, for these settings and this code. Chapter 8."""
     settings = {name: getattr(profile, name) for name in _OF_BASE}
-    return Path(root) / profile.name / f"base-{key(**settings, code=_code(_BASE_CODE))}"
+    return Path(root) / profile.name / f"base-{key(**settings, code=_code(_BASE_CODE), libraries=_libraries())}"
 
 
 def run_folder(setting, seed, profile, root):
@@ -33,13 +36,16 @@ def run_folder(setting, seed, profile, root):
     found = find_setting(setting)
     code = RUN_CODE if profile.reward == "linear" else (*RUN_CODE, "lm/reward_model")
     settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(code)}
+    # Whether vLLM drew the texts stands in the settings that are kept, not in the name: readers need not know.
+    del settings["profile"]["vllm"]
+    settings["libraries"] = _libraries()
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
 
 
 def seeds(setting, profile):
-    """Return the seeds of a setting that a profile runs: from 10 on, as pilot runs used those before. Chapter 8."""
+    """Return the seeds of a setting that a profile runs: from 20 on, as pilot runs used those before. Chapter 8."""
     n = min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
-    return list(range(10, 10 + n))
+    return list(range(20, 20 + n))
 
 
 def load_results(profile, root, settings=None):
@@ -66,6 +72,10 @@ def load_results(profile, root, settings=None):
                     )
                 rows.append(read_json(there) | read_json(folder / "learned.json") | {"folder": there.parent})
     return pd.DataFrame(rows)
+
+
+def _libraries():
+    return {name: version(name) for name in _LIBRARIES}
 
 
 def _code(modules):

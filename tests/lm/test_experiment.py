@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from maxmin_core.lm import experiment, results, settings
 from maxmin_core.lm.corpus import load_reviews, sentences
@@ -64,7 +65,41 @@ class TestRunMethods:
 
         folder = runs[2][2]
         used = json.loads((folder / "settings.json").read_text())["rewards"]
-        assert used == Rewards.load(folder.parent / "mixture").fingerprint()
+        assert used == Rewards.load(folder.parent / "rewards" / "mixture").fingerprint()
+
+    def test_a_soup_is_the_average_of_its_members(self, runs):
+        folder = runs[2][3]
+        kept = json.loads((folder / "mix.json").read_text())
+        soup, *members = (load_file(f / "model.safetensors") for f in (folder, folder / "group-0", folder / "group-1"))
+        assert any(not np.array_equal(members[0][name], members[1][name]) for name in soup)
+        for name in soup:
+            average = kept["mix"][0] * members[0][name] + kept["mix"][1] * members[1][name]
+            np.testing.assert_allclose(soup[name], average, atol=1e-6)
+
+    def test_every_mix_of_a_soup_is_tried(self, runs, monkeypatch):
+        # One that kept its members by reference would stir the last mix into them.
+        root, profile, folders = runs
+        tried = []
+
+        def stirred(model, members, mix):
+            for member, name in zip(members, ("group-0", "group-1"), strict=True):
+                on_disk = load_file(folders[3] / name / "model.safetensors")["transformer.wte.weight"]
+                np.testing.assert_array_equal(member.transformer.wte.weight.detach().numpy(), on_disk)
+            tried.append(mix)
+            stir(model, members, mix)
+
+        stir = experiment._stir
+        monkeypatch.setattr(experiment, "_stir", stirred)
+        (folders[3] / "result.json").unlink()
+        run_methods("80:20", 0, profile, root, methods=["soup"])
+        np.testing.assert_allclose(sorted(tried[:-1]), [(k / 10, 1 - k / 10) for k in range(11)])
+        assert list(tried[-1]) == json.loads((folders[3] / "mix.json").read_text())["mix"]
+
+    def test_rewards_are_learned_once(self, runs, monkeypatch):
+        # Learned again with other threads they may differ in the last bit, and a run on them would be refused.
+        root, profile, _ = runs
+        monkeypatch.setattr(experiment, "learn_rewards", None)
+        run_methods("80:20", 0, profile, root, methods=["single", "maxmin_hard"])
 
     def test_whole_models_as_rewards(self, runs):
         from maxmin_core.lm.reward_model import ModelRewards
@@ -75,7 +110,7 @@ class TestRunMethods:
         learned = json.loads((folders[1].parent / "learned.json").read_text())
         assert 0 <= learned["assigned_right"] <= 1 and len(learned["accuracy_mixture"]) == 2
         used = json.loads((folders[1] / "settings.json").read_text())["rewards"]
-        assert used == ModelRewards.load(folders[1].parent / "mixture").fingerprint()
+        assert used == ModelRewards.load(folders[1].parent / "rewards" / "mixture").fingerprint()
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -109,11 +144,11 @@ class TestRunMethods:
 
 class TestResults:
     def test_a_missing_run_names_the_command(self, tmp_path):
-        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 10`"):
+        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 20`"):
             results.load_results("smoke", tmp_path)
 
     def test_one_row_a_run(self, tmp_path, monkeypatch):
-        for seed in (10, 11):
+        for seed in (20, 21):
             folder = results.run_folder("1:1", seed, find_profile("smoke"), tmp_path)
             for method in ("reference", "single", "maxmin"):
                 (folder / method).mkdir(parents=True)
@@ -128,6 +163,12 @@ class TestResults:
         here = results.run_folder("80:20", 0, profile, tmp_path)
         assert here != results.run_folder("80:20", 1, profile, tmp_path)
         assert here != results.run_folder("80:20", 0, replace(profile, beta=0.2), tmp_path)
+        assert here == results.run_folder("80:20", 0, replace(profile, vllm=True), tmp_path)
+        base = results.base_folder(profile, tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(results, "version", lambda name: "0.1")
+            assert here != results.run_folder("80:20", 0, profile, tmp_path)
+            assert base != results.base_folder(profile, tmp_path)
         package = tmp_path / "maxmin_core"
         (package / "lm").mkdir(parents=True)
         monkeypatch.setattr(results, "__file__", str(package / "lm" / "results.py"))
@@ -194,6 +235,14 @@ class TestPlan:
             assert cli.main(["train", "--profile", profile, "--vllm"]) == 1
             assert "vllm: expected a GPU profile and the package vllm" in capsys.readouterr().err
 
+    def test_a_missing_gpu_is_said_before_anything_is_loaded(self, tmp_path, monkeypatch):
+        from maxmin_core.lm import base
+
+        monkeypatch.setattr(base.torch.cuda, "is_available", lambda: False)
+        with pytest.raises(ValueError, match="^profile: expected a GPU that PyTorch can use for gpu, got none"):
+            base.prepare(find_profile("gpu"), tmp_path)
+        assert not list(tmp_path.iterdir())
+
     def test_an_unknown_model_is_named(self):
         from maxmin_core.lm.plan import plan
 
@@ -216,8 +265,7 @@ for rate in (None, 0.3):
     reward = GroupReward(lambda p, c: values, Egalitarian(), rate, groups=["a", "b"])
     for batch in batches:
         values = np.array_split(batch, n, axis=1)[rank]
-        reward(None, None)
-        chosen.append(reward.weights.tolist())
+        reward(None, None, log_metric=lambda name, value: name.startswith("weight") and chosen.append(value))
 if rank == 0:
     open(sys.argv[1], "w").write(json.dumps(chosen))
 """
@@ -229,29 +277,42 @@ def test_two_processes_choose_the_same_weights_as_one(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in ("RANK", "WORLD_SIZE")} | {"OMP_NUM_THREADS": "1"}
     one, two = tmp_path / "one.json", tmp_path / "two.json"
     subprocess.run([sys.executable, script, one], check=True, env=environment)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    subprocess.run([*torchrun, script, two], check=True, env=environment, capture_output=True, timeout=300)
+    torchrun([script, two])
     found = json.loads(one.read_text())
     np.testing.assert_allclose(json.loads(two.read_text()), found, atol=1e-12)
-    assert len({tuple(w) for w in found}) > 2
+    assert len(set(found)) > 4 and {0.0, 1.0} <= set(found)
 
 
-@pytest.mark.parametrize("rewards", [{}, {"reward": "model", "reward_steps": 60, "reward_rate": 3e-3}])
-def test_training_on_two_processes(tmp_path, runs, rewards):
-    # The documented command, on the processors: torchrun on the command line's module.
+def torchrun(arguments, **options):
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300, **options)
+
+
+def test_the_documented_command_trains_on_two_processes(tmp_path):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "book" / "claims.yml").write_text("")
+    command = ["-m", "maxmin_core.cli", "train", "--profile", "smoke"]
+    subprocess.run([sys.executable, *command, "--setting", "base"], check=True, cwd=tmp_path, capture_output=True)
+    torchrun([*command, "--setting", "1:1", "--seed", "7", "--method", "maxmin"], cwd=tmp_path)
+    folder = results.run_folder("1:1", 7, find_profile("smoke"), tmp_path / "_build" / "lm")
+    assert json.loads((folder / "maxmin" / "settings.json").read_text())["processes"] == 2
+    steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4] and (folder / "maxmin" / "result.json").exists()
+
+
+def test_whole_reward_models_on_two_processes(tmp_path, runs):
     root, profile, _ = runs
-    profile = replace(profile, **rewards)
-    code = (
+    rewards = {"reward": "model", "reward_steps": 60, "reward_rate": 3e-3}
+    script = tmp_path / "train.py"
+    script.write_text(
         "from pathlib import Path; from maxmin_core.lm.experiment import run_methods; "
         "from maxmin_core.lm.profiles import find_profile; "
         f"profile = find_profile('smoke', steps=2, reference_steps=20, **{rewards!r}); "
         f"run_methods('80:20', 7, profile, Path({str(root)!r}), methods=['maxmin'])"
     )
-    script = tmp_path / "train.py"
-    script.write_text(code)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run([*torchrun, script], check=True, env=environment, capture_output=True, timeout=300)
-    folder = results.run_folder("80:20", 7, profile, root)
+    torchrun([script])
+    folder = results.run_folder("80:20", 7, replace(profile, **rewards), root)
     steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2] and (folder / "maxmin" / "result.json").exists()

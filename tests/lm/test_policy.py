@@ -78,6 +78,30 @@ class TestReference:
         assert not list((tmp_path / "more").rglob("*.bin")) and (tmp_path / "more" / "model.safetensors").exists()
         load_policy(tmp_path / "more")
 
+    def test_an_interrupted_training_goes_on_and_ends_the_same(self, tiny, texts, tmp_path, monkeypatch):
+        from dataclasses import replace
+
+        from safetensors.torch import load_file
+        from trl import SFTTrainer
+
+        profile, step = replace(tiny, reference_steps=20), SFTTrainer.training_step
+        train_reference(texts, profile, tmp_path / "whole")
+
+        def until_fourteen(trainer, *args, **options):
+            if trainer.state.global_step == 14:
+                raise KeyboardInterrupt
+            return step(trainer, *args, **options)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(SFTTrainer, "training_step", until_fourteen)
+            train_reference(texts, profile, tmp_path / "cut")
+        assert (tmp_path / "cut" / "checkpoint-12").exists()
+        train_reference(texts, profile, tmp_path / "cut")
+        one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+        assert not list((tmp_path / "cut").glob("checkpoint-*"))
+
     def test_a_trained_policy_ends_its_texts(self, tiny, texts, tmp_path):
         train_reference(texts, tiny, tmp_path)
         model, tokenizer = load_policy(tmp_path)

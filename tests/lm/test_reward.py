@@ -37,7 +37,7 @@ class TestFeatures:
     def test_by_hand(self, sentiment):
         raw = TextFeatures(sentiment)(["it"], ["was not good , no !"])[0]
         named = dict(zip(FEATURES, raw, strict=True))
-        assert named["words"] == 6 and named["words above 4"] == 2 and named["words above 6"] == 0
+        assert named["words"] == 6 and named["words above 3"] == 3 and named["words above 7"] == 0
         assert named["commas"] == 1 and named["exclamations"] == 1 and named["negations"] == 2
 
     def test_repeating_a_mark_does_not_pay(self, sentiment):

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -6,11 +9,12 @@ import pytest
 import torch
 
 from maxmin_core.lm import train as training
-from maxmin_core.lm.policy import load_policy, make_prompts
+from maxmin_core.lm.policy import load_policy
 from maxmin_core.lm.train import METHODS, GroupReward, train
 from maxmin_core.welfare import Egalitarian, Utilitarian
 
 TEXTS = (["the film"] * 3, ["is good .", "was bad !", "is"])
+PROMPTS = ["the film", "this movie", "a story", "the plot", "one scene"]
 
 
 def fixed(values):
@@ -20,8 +24,9 @@ def fixed(values):
 class TestGroupReward:
     def test_the_worst_group_s_reward_is_what_trl_gets(self):
         reward = GroupReward(fixed([[3.0, 1.0, 2.0], [0.0, 5.0, 0.0]]), Egalitarian(), groups=["a", "b"])
-        assert reward(*TEXTS) == [0.0, 5.0, 0.0]
-        assert reward.weights.tolist() == [0.0, 1.0]
+        logged = {}
+        assert reward(*TEXTS, log_metric=logged.__setitem__) == [0.0, 5.0, 0.0]
+        assert (logged["weight/a"], logged["weight/b"]) == (0.0, 1.0)
 
     def test_not_the_minimum_text_by_text(self):
         # Means 1 and 0.9: the second group counts, also where it likes a text better than the first.
@@ -35,16 +40,38 @@ class TestGroupReward:
     def test_exponentiated_gradient_by_hand(self):
         reward = GroupReward(fixed([[3.0, 3.0, 3.0], [1.0, 1.0, 1.0]]), Egalitarian(), 0.5, groups=["a", "b"])
         for step in (1, 2):
-            reward(*TEXTS)
-            np.testing.assert_allclose(reward.weights[1], 1 / (1 + np.exp(-0.5 * 2.0 * step)))
+            got = reward(*TEXTS)
+            weight = 1 / (1 + np.exp(-0.5 * 2.0 * step))
+            np.testing.assert_allclose(got, 3.0 * (1 - weight) + 1.0 * weight)
 
     def test_stable_at_large_rewards(self):
         values = 1e3 * np.array([[1.0, -1.0, 0.5], [-1.0, 1.0, -0.9]])
         for rate in (None, 5.0):
             reward = GroupReward(fixed(values), Egalitarian(), rate, groups=["a", "b"])
             for _ in range(50):
-                assert np.isfinite(reward(*TEXTS)).all() and np.isfinite(reward.weights).all()
-            np.testing.assert_allclose(reward.weights.sum(), 1.0)
+                assert np.isfinite(reward(*TEXTS)).all()
+
+    def test_a_weight_that_became_tiny_can_grow_again(self):
+        values = 1e3 * np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
+        rewards = {"now": values}
+        reward = GroupReward(lambda p, c: rewards["now"], Egalitarian(), 1.0, groups=["a", "b"])
+        logged = []
+        for step in range(50):
+            rewards["now"] = values if step < 20 else -values
+            reward(*TEXTS, log_metric=lambda name, value: logged.append((name, value)))
+        # Twenty steps for the second group, thirty for the first: it has the weight at the end.
+        assert dict(logged[:4])["weight/b"] == 1.0 and dict(logged[-4:])["weight/a"] == 1.0
+
+    def test_the_minimum_text_by_text_still_names_groups(self):
+        logged = {}
+        values = [[3.0, 1.0, 2.0], [0.0, 5.0, np.inf]]
+        reward = GroupReward(fixed(values), Egalitarian(), groups=["a", "b"], per_response=True)
+        with pytest.raises(ValueError, match="infinity for b"):
+            reward(*TEXTS)
+        values[1][2] = 7.0
+        reward.rewards = fixed(values)
+        assert reward(*TEXTS, log_metric=logged.__setitem__) == [0.0, 1.0, 2.0]
+        np.testing.assert_allclose([logged["weight/a"], logged["value/b"]], [2 / 3, 4.0])
 
     def test_a_reward_that_is_not_finite_stops_with_group_and_step(self):
         class State:
@@ -65,13 +92,10 @@ class TestGroupReward:
 
 
 @pytest.fixture
-def setup(policy_folder, texts, rewards, tiny):
-    _, tokenizer = load_policy(policy_folder)
-    prompts = make_prompts(texts, tokenizer, 2, 5, seed=0)
-
+def setup(policy_folder, rewards, tiny):
     def run(folder, method="maxmin", seed=0, profile=tiny, **options):
         names = ["everybody"] if METHODS[method].rewards == "single" else ["majority", "minority"]
-        return train(METHODS[method], rewards, names, prompts, policy_folder, profile, folder, seed=seed, **options)
+        return train(METHODS[method], rewards, names, PROMPTS, policy_folder, profile, folder, seed=seed, **options)
 
     return run
 
@@ -114,6 +138,35 @@ class TestTrain:
         setup(tmp_path / "cut")
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
 
+    def test_a_killed_run_goes_on_and_ends_the_same(self, setup, tmp_path, policy_folder, rewards, tiny):
+        # The system's SIGKILL, at a step that nobody chose, some steps past a checkpoint.
+        profile = replace(tiny, steps=12)
+        setup(tmp_path / "whole", profile=profile)
+        rewards.save(tmp_path / "rewards")
+        script = tmp_path / "train.py"
+        script.write_text(
+            "from pathlib import Path\n"
+            "from maxmin_core.lm.profiles import Profile\n"
+            "from maxmin_core.lm.reward import Rewards\n"
+            "from maxmin_core.lm.train import METHODS, train\n"
+            f"rewards = Rewards.load(Path({str(tmp_path / 'rewards')!r}))\n"
+            f"policy = Path({str(policy_folder)!r})\n"
+            f"train(METHODS['maxmin'], rewards, ['majority', 'minority'], {PROMPTS!r}, policy, "
+            f"{profile!r}, Path({str(tmp_path / 'cut')!r}), seed=0)\n"
+        )
+        metrics = tmp_path / "cut" / "metrics.jsonl"
+        child = subprocess.Popen([sys.executable, "-W", "ignore", script], stderr=subprocess.DEVNULL)
+        while child.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
+            time.sleep(0.001)
+        child.kill()
+        assert child.wait() == -9, "the run ended before it could be killed"
+        assert not (tmp_path / "cut" / "done.json").exists() and list((tmp_path / "cut").glob("checkpoint-6"))
+        setup(tmp_path / "cut", profile=profile)
+        assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
+        one, other = (load_policy(tmp_path / name)[0].state_dict() for name in ("whole", "cut"))
+        for name in one:
+            torch.testing.assert_close(one[name], other[name], rtol=0, atol=0)
+
     @pytest.mark.parametrize("what", ["save_file", "write_json"])
     def test_a_disk_that_fills_up_loses_nothing(self, setup, tmp_path, monkeypatch, what):
         # The weights of a checkpoint, or the note that the run is done, cannot be written: the next call goes on.
@@ -147,6 +200,21 @@ class TestTrain:
         setup(tmp_path / "run", stop_at=1)
         with pytest.raises(ValueError, match="others in profile"):
             setup(tmp_path / "run", profile=replace(tiny, steps=9))
+
+    @pytest.mark.parametrize(
+        ("prompts", "message"),
+        [
+            (["the film", "the film is"], r"^prompts: expected the same number of tokens in all, got \[3, 4\]"),
+            (["the film is good and"], "^prompts: expected at most 5 tokens, to leave room for 7, got 6"),
+        ],
+    )
+    def test_prompts_that_training_would_score_wrongly_are_refused(
+        self, tmp_path, policy_folder, rewards, tiny, prompts, message
+    ):
+        # TRL pads on the left and passes no positions; and GPT-2 has no more positions than it was made with.
+        profile = replace(tiny, new_tokens=7)
+        with pytest.raises(ValueError, match=message):
+            train(METHODS["maxmin"], rewards, ["a", "b"], prompts, policy_folder, profile, tmp_path, seed=0)
 
     def test_the_group_minimum_rises(self, setup, tmp_path, rewards, tiny):
         profile = replace(tiny, steps=40, rate=2e-2, prompts_per_step=4, samples_per_prompt=8)
