@@ -35,21 +35,20 @@ _THREE = {
     "concise": {"concise": 1.0},
 }
 _MILD = {"positive": {"positive": 1.0}, "both": {"positive": 0.5, "concise": 0.5}, "concise": {"concise": 1.0}}
-_FEW = ("single", "average", "equal", "maxmin", "per_response")
+_RULES = ("single", "equal", "maxmin", "per_response", "soup")
 
 SETTINGS = {
     setting.name: setting
     for setting in (
-        Setting("80:20", _CONFLICT, (0.8, 0.2), (*_FEW, "maxmin_hard", "maxmin_known", "soup"), 5),
-        Setting("three", _THREE, (0.6, 0.2, 0.2), (*_FEW, "soup"), 5),
         Setting(
-            "frontier",
+            "80:20",
             _CONFLICT,
             (0.8, 0.2),
-            ("single@0.05", "single@0.25", "single@0.4", "maxmin@0.05", "maxmin@0.4"),
+            (*_RULES, "average", "maxmin_hard", "maxmin_known", "single@0.25", "single@0.4"),
             5,
         ),
-        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "single@0.25", "single@0.4", "equal", "maxmin")),
+        Setting("three", _THREE, (0.6, 0.2, 0.2), _RULES, 5),
+        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "single@0.25", "single@0.4", "maxmin")),
         Setting("1:1", _CONFLICT, (0.5, 0.5), ("single", "maxmin")),
         Setting("10:1", _CONFLICT, (10, 1), ("single", "maxmin")),
         Setting("three compatible", _MILD, (0.6, 0.2, 0.2), ("equal", "maxmin")),
