@@ -199,6 +199,15 @@ class TestProfiles:
         assert len({tuple(row) for row in grid}) == 15
         np.testing.assert_allclose([sum(row) for row in grid], 1.0)
 
+    def test_the_rerun_page_counts_the_trainings(self, root):
+        # A soup trains a policy for every group.
+        count = sum(
+            len(results.seeds(name, find_profile("cpu")))
+            * sum(len(setting.tastes) if method == "soup" else 1 for method in setting.methods)
+            for name, setting in settings.SETTINGS.items()
+        )
+        assert f"then {count} small policies" in (root / "book" / "rerun.md").read_text()
+
     def test_every_setting_can_be_trained(self):
         for name in settings.SETTINGS:
             for method in settings.find_setting(name).methods:
