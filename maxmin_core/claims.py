@@ -10,7 +10,17 @@ import numpy as np
 
 from .artefacts import write_json
 
-__all__ = ["METRICS_VARIABLE", "PROFILES", "Claim", "failed", "judge", "load_ledger", "record"]
+__all__ = [
+    "METRICS_VARIABLE",
+    "PROFILES",
+    "Claim",
+    "failed",
+    "judge",
+    "load_ledger",
+    "mean_interval",
+    "record",
+    "record_mean",
+]
 
 PROFILES = ("smoke", "cpu", "gpu", "gpu-large")
 
@@ -133,6 +143,28 @@ def record(claim_id, value, interval=None):
     if path:
         known = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).exists() else {}
         write_json(path, known | {claim_id: entry})
+
+
+def mean_interval(draws, level=0.95):
+    """Return the mean over the first axis and half the width of its two-sided interval, by Student's t.
+
+    mean ± t sd / sqrt(n), t the quantile of n - 1 degrees of freedom. draws : (n, ...) float, one a seed, prompt or
+    instance, independent; ValueError on fewer than two. Chapters 7 to 9.
+    """
+    from scipy.stats import t as student
+
+    draws = np.asarray(draws, dtype=float)
+    if not len(draws) > 1:
+        raise ValueError(f"draws: expected at least two, got {len(draws)}")
+    spread = draws.std(axis=0, ddof=1) / np.sqrt(len(draws))
+    return draws.mean(axis=0), student.ppf((1 + level) / 2, len(draws) - 1) * spread
+
+
+def record_mean(claim_id, draws):
+    """Record mean and 95% interval of draws, (n,) float, by `mean_interval`; return both. Chapters 8 and 9."""
+    centre, half = mean_interval(draws)
+    record(claim_id, centre, (centre - half, centre + half))
+    return centre, half
 
 
 def load_ledger(path):

@@ -107,9 +107,6 @@ def _pages(options):
 def _train(options):
     os.environ |= QUIET | ({"TQDM_DISABLE": "0"} if sys.stderr.isatty() else {})
     warnings.simplefilter("ignore", FutureWarning)
-    if "WORLD_SIZE" not in os.environ:
-        # TRL refuses one process that sees several GPUs; torchrun gives every process its own.
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     # torch takes seconds to import: only here.
     from .lm.base import prepare
     from .lm.experiment import run_methods

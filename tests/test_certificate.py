@@ -70,7 +70,7 @@ class TestGapLimits:
         assert upper == pytest.approx(ttest_1samp(high - value, 0, alternative="less").confidence_interval(0.95).high)
 
     def test_coverage_where_groups_tie(self):
-        # Two groups of the same value: the hardest case for a maximum of limits. True gap .5.
+        # Two groups of the same value: the hardest case for the lower limit. True gap .5.
         rng = np.random.default_rng(2)
         missed = np.zeros(2)
         for _ in range(2000):
@@ -80,6 +80,20 @@ class TestGapLimits:
             lower, upper = gap_limits(values, dual, dual)
             missed += lower > 0.5, upper < 0.5
         assert (missed / 2000 <= 0.06).all() and (missed / 2000 >= 0.005).all()
+
+    def test_coverage_where_one_group_is_worst(self):
+        # The hardest case for the upper limit: nothing is lost to the maximum. True gap .5, estimates .1 to both sides.
+        rng = np.random.default_rng(3)
+        missed, exact = np.zeros(2), np.zeros(2)
+        for _ in range(2000):
+            prompt = rng.normal(size=30)
+            values = prompt + np.array([[0.0], [2.0]]) + 0.3 * rng.normal(size=(2, 30))
+            dual = 0.5 + prompt + 0.3 * rng.normal(size=30)
+            for found, shift in ((exact, 0.0), (missed, 0.1)):
+                lower, upper = gap_limits(values, dual - shift, dual + shift)
+                found += lower > 0.5, upper < 0.5
+        assert 0.035 <= exact[1] / 2000 <= 0.065 and 0.015 <= exact[0] / 2000 <= 0.04
+        assert (missed < exact).all()
 
     @pytest.mark.parametrize(
         ("change", "message"),

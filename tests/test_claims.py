@@ -1,7 +1,10 @@
 import json
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
+from maxmin_core import claims
 from maxmin_core.claims import METRICS_VARIABLE, Claim, failed, judge, load_ledger, record
 
 
@@ -161,3 +164,21 @@ class TestLedger:
         for entry in load_ledger(root / "book" / "claims.yml"):
             page, _, anchor = entry.page.partition("#")
             assert f"({anchor})=" in (root / f"{page}.ipynb").read_text(encoding="utf-8"), entry.id
+
+
+class TestMeanInterval:
+    def test_it_is_student_s_interval(self):
+        draws = np.random.default_rng(0).normal(size=(7, 3))
+        centre, half = claims.mean_interval(draws)
+        other = ttest_1samp(draws, 0).confidence_interval(0.95)
+        np.testing.assert_allclose([centre - half, centre + half], [other.low, other.high])
+
+    def test_one_draw_has_no_interval(self):
+        with pytest.raises(ValueError, match="^draws: expected at least two, got 1"):
+            claims.mean_interval([1.0])
+
+    def test_what_is_returned_is_recorded(self, tmp_path, monkeypatch):
+        monkeypatch.setenv(claims.METRICS_VARIABLE, str(tmp_path / "claims.json"))
+        centre, half = claims.record_mean("a.b", [1.0, 2.0, 4.0])
+        kept = json.loads((tmp_path / "claims.json").read_text())["a.b"]
+        assert kept == {"value": centre, "interval": [centre - half, centre + half]}

@@ -1,5 +1,6 @@
 """The experiment: one run per setting, seed and method, cached by configuration and by the code that made it."""
 
+import shutil
 from dataclasses import asdict
 from itertools import product
 
@@ -114,15 +115,19 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
 
 def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     """Learn the rewards once and keep them: learned again on another machine they may differ in the last bit."""
+    training = folder / "reward-models"
     missing = not (folder / "learned.json").exists()
     state.wait_for_everyone()
     if missing:
-        rewards, report = learn_rewards(base, gold, setting, profile, seed, folder / "reward-models")
+        rewards, report = learn_rewards(base, gold, setting, profile, seed, training)
         if state.is_main_process:
             write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(setting), "seed": seed})
             for name, reward in rewards.items():
                 reward.save(folder / "rewards" / name)
             write_json(folder / "learned.json", report)
+            shutil.rmtree(training, ignore_errors=True)
+        # Whole models would stand in memory twice.
+        del rewards
         state.wait_for_everyone()
     options = {} if profile.reward == "linear" else {"cpu": profile.cpu}
     kind = Rewards if profile.reward == "linear" else ModelRewards
@@ -181,9 +186,10 @@ def _soup(rewards, setting, base, profile, folder, seed, beta):
         worst[mix] = float(rewards(*texts.pair).mean(axis=1).min())
     best = max(worst, key=worst.get)
     _stir(model, members, best)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_json(folder / "mix.json", {"groups": list(setting.tastes), "mix": best, "worst": worst[best]})
+    if PartialState().is_main_process:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_json(folder / "mix.json", {"groups": list(setting.tastes), "mix": best, "worst": worst[best]})
     return model
 
 

@@ -16,7 +16,7 @@ from transformers import (
     PrinterCallback,
 )
 
-from ..artefacts import write_json
+from ..artefacts import read_json, write_json
 from .corpus import from_hub
 
 __all__ = [
@@ -120,7 +120,8 @@ def train_reference(texts, profile, folder, seed=0):
             # The data are shuffled already; a sampler's own shuffle is forgotten by a run that resumes.
             train_sampling_strategy="sequential",
             save_steps=max(1, profile.reference_steps // 5),
-            save_total_limit=1,
+            # The older one goes only when the newer is whole.
+            save_total_limit=2,
             report_to="none",
             logging_steps=max(1, profile.reference_steps // 20),
             disable_tqdm=not sys.stderr.isatty(),
@@ -146,9 +147,16 @@ def train_reference(texts, profile, folder, seed=0):
 
 
 def last_checkpoint(folder, written_last):
-    """Return the newest checkpoint in `folder` that has the file which is written last, as str, or None. Chapter 8."""
-    found = [path for path in folder.glob("checkpoint-*") if (path / written_last).exists()]
+    """Return the newest checkpoint in `folder` whose last file is there and not torn, as str, or None. Chapter 8."""
+    found = [path for path in folder.glob("checkpoint-*") if _is_whole(path / written_last)]
     return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
+
+
+def _is_whole(path):
+    try:
+        return path.exists() and (path.suffix != ".json" or bool(read_json(path)))
+    except ValueError:
+        return False
 
 
 def load_policy(folder, *, cpu=True):
@@ -186,7 +194,7 @@ def prompt_tokens(model, tokenizer, prompts, n_tokens):
     lengths = sorted({len(row) for row in ids})
     if len(lengths) != 1:
         raise ValueError(f"prompts: expected the same number of tokens in all, got {lengths}")
-    if lengths[0] > (room := model.config.max_position_embeddings - n_tokens):
+    if lengths[0] > (room := getattr(model.config, "max_position_embeddings", np.inf) - n_tokens):
         raise ValueError(f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {lengths[0]}")
     return ids
 

@@ -23,7 +23,7 @@ class Profile:
     n_pairs : int, pairs of texts for annotators, half of them kept for testing rewards
     n_prompts : int, prompts to train with; prompts_per_step, samples_per_prompt, steps, rate, beta : RLOO
     n_annotators, n_per_annotator : int, simulated annotators and comparisons each
-    reward : 'linear', on a dozen attributes of a text; or 'model', a whole language model with one output
+    reward : 'linear', on ten attributes of a text; or 'model', a whole language model with one output
     reward_steps, reward_rate : training of a reward model
     n_evaluation : int, texts on which a policy is judged
     bf16, gradient_checkpointing, cpu : bool, what the machine allows; vllm : bool, draw the training's texts by vLLM

@@ -6,19 +6,21 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ..artefacts import read_json
 from .profiles import find_profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["RUN_CODE", "base_folder", "load_results", "run_folder", "seeds"]
+__all__ = ["RUN_CODE", "at_divergence", "base_folder", "load_results", "run_folder", "seeds"]
 
 _OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
 _OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
 _OF_BASE += ("n_pairs", "n_prompts", "n_evaluation", "bf16")
 # Numbers of two versions of these need not be the same.
-_LIBRARIES = ("torch", "transformers", "trl", "scikit-learn", "numpy", "scipy", "vaderSentiment")
+_LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "scikit-learn", "numpy", "scipy")
+_LIBRARIES += ("vaderSentiment",)
 # What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
 _BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base", "lm/evaluate")
 RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "welfare")
@@ -72,6 +74,38 @@ def load_results(profile, root, settings=None):
                     )
                 rows.append(read_json(there) | read_json(folder / "learned.json") | {"folder": there.parent})
     return pd.DataFrame(rows)
+
+
+def at_divergence(target, kl, values, origin):
+    """Return the values that a frontier has at a divergence, seed by seed: what a method gives at another's KL.
+
+    Linear in the square root of the divergence, as values near the reference rise with it, between the points of the
+    frontier and the reference.
+
+    Parameters
+    ----------
+    target : (S,) float, nats, one a seed
+    kl : (B, S) float, nats; values : (B, S, U) float, of runs at B strengths of KL
+    origin : (U,) float, the values of the reference, at no divergence
+
+    Returns
+    -------
+    (S, U) float
+
+    Raises
+    ------
+    ValueError
+        On a target beyond the frontier of its seed. An estimate of the divergence below zero counts as zero. Chapter 8.
+    """
+    found = np.empty(np.shape(values)[1:])
+    for s, wanted in enumerate(np.sqrt(np.maximum(target, 0))):
+        order = np.argsort(kl[:, s])
+        root = np.sqrt(np.maximum(np.append(0, kl[order, s]), 0))
+        if wanted > root[-1]:
+            raise ValueError(f"target: expected at most {root[-1] ** 2:.3f} nats for seed {s}, got {wanted**2:.3f}")
+        for u, zero in enumerate(origin):
+            found[s, u] = np.interp(wanted, root, np.append(zero, values[order, s, u]))
+    return found
 
 
 def _libraries():

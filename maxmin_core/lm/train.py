@@ -137,6 +137,8 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
 
     beta = profile.beta if beta is None else beta
     settings = {"method": {**asdict(method), "welfare": method.welfare.__name__}, "profile": asdict(profile)}
+    # Who draws the texts may change on the way.
+    del settings["profile"]["vllm"]
     settings |= {"seed": seed, "beta": beta, "groups": list(groups), "rewards": rewards.fingerprint()}
     settings |= {"prompts": key(prompts=prompts), "processes": int(os.environ.get("WORLD_SIZE", "1"))}
     _claim(folder, settings)
@@ -225,7 +227,8 @@ def _configuration(profile, folder, seed, beta):
         disable_dropout=True,
         logging_steps=1,
         save_steps=max(1, profile.steps // 2),
-        save_total_limit=1,
+        # The older one goes only when the newer is whole.
+        save_total_limit=2,
         seed=seed,
         shuffle_dataset=False,
         report_to="tensorboard",

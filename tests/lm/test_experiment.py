@@ -181,6 +181,21 @@ class TestResults:
         assert results._code(["lm/corpus"]) != code
 
 
+class TestAtDivergence:
+    def test_by_hand(self):
+        # Two strengths, one seed, two groups: at 1 and 4 nats; 2.25 nats lie half way between their roots.
+        kl, values = np.array([[4.0], [1.0]]), np.array([[[6.0, -3.0]], [[2.0, -1.0]]])
+        found = results.at_divergence([2.25], kl, values, [0.0, 1.0])
+        np.testing.assert_allclose(found, [[4.0, -2.0]])
+        # Between the reference and the first point: a quarter of a nat is half of the root.
+        np.testing.assert_allclose(results.at_divergence([0.25], kl, values, [0.0, 1.0]), [[1.0, 0.0]])
+        np.testing.assert_allclose(results.at_divergence([-0.1], kl, values, [0.0, 1.0]), [[0.0, 1.0]])
+
+    def test_beyond_the_frontier_is_named(self):
+        with pytest.raises(ValueError, match=r"^target: expected at most 4.000 nats for seed 0, got 5.000"):
+            results.at_divergence([5.0], np.array([[4.0]]), np.array([[[1.0]]]), [0.0])
+
+
 class TestProfiles:
     def test_unknown_names_are_listed(self):
         with pytest.raises(ValueError, match="^profile: expected one of smoke, cpu, gpu"):

@@ -96,6 +96,10 @@ class TestReference:
             patch.setattr(SFTTrainer, "training_step", until_fourteen)
             train_reference(texts, profile, tmp_path / "cut")
         assert (tmp_path / "cut" / "checkpoint-12").exists()
+        # A kill in the middle of a checkpoint's last file.
+        torn = tmp_path / "cut" / "checkpoint-13"
+        torn.mkdir()
+        (torn / "trainer_state.json").write_text('{"global_step": 1')
         train_reference(texts, profile, tmp_path / "cut")
         one, other = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "cut"))
         for name in one:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from maxmin_core.lm import train as training
-from maxmin_core.lm.policy import load_policy
+from maxmin_core.lm.policy import last_checkpoint, load_policy
 from maxmin_core.lm.train import METHODS, GroupReward, train
 from maxmin_core.welfare import Egalitarian, Utilitarian
 
@@ -49,7 +49,9 @@ class TestGroupReward:
         for rate in (None, 5.0):
             reward = GroupReward(fixed(values), Egalitarian(), rate, groups=["a", "b"])
             for _ in range(50):
-                assert np.isfinite(reward(*TEXTS)).all()
+                logged = {}
+                assert np.isfinite(reward(*TEXTS, log_metric=logged.__setitem__)).all()
+                assert logged["weight/a"] + logged["weight/b"] == pytest.approx(1.0)
 
     def test_a_weight_that_became_tiny_can_grow_again(self):
         values = 1e3 * np.array([[1.0, 1.0, 1.0], [-1.0, -1.0, -1.0]])
@@ -139,8 +141,8 @@ class TestTrain:
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
 
     def test_a_killed_run_goes_on_and_ends_the_same(self, setup, tmp_path, policy_folder, rewards, tiny):
-        # The system's SIGKILL, at a step that nobody chose, some steps past a checkpoint.
-        profile = replace(tiny, steps=12)
+        # The system's SIGKILL, some steps past a checkpoint.
+        profile = replace(tiny, steps=60)
         setup(tmp_path / "whole", profile=profile)
         rewards.save(tmp_path / "rewards")
         script = tmp_path / "train.py"
@@ -155,12 +157,19 @@ class TestTrain:
             f"{profile!r}, Path({str(tmp_path / 'cut')!r}), seed=0)\n"
         )
         metrics = tmp_path / "cut" / "metrics.jsonl"
-        child = subprocess.Popen([sys.executable, "-W", "ignore", script], stderr=subprocess.DEVNULL)
-        while child.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 8):
-            time.sleep(0.001)
-        child.kill()
-        assert child.wait() == -9, "the run ended before it could be killed"
-        assert not (tmp_path / "cut" / "done.json").exists() and list((tmp_path / "cut").glob("checkpoint-6"))
+        child = subprocess.Popen([sys.executable, "-W", "ignore", script], stderr=subprocess.PIPE, text=True)
+        late = time.monotonic() + 120
+        try:
+            while child.poll() is None and time.monotonic() < late:
+                if metrics.exists() and len(metrics.read_text().splitlines()) >= 33:
+                    break
+                time.sleep(0.001)
+        finally:
+            child.kill()
+            said = child.communicate()[1]
+        assert child.returncode == -9, said[-2000:]
+        begun = last_checkpoint(tmp_path / "cut", "weights.safetensors")
+        assert begun.endswith("checkpoint-30") and not (tmp_path / "cut" / "done.json").exists()
         setup(tmp_path / "cut", profile=profile)
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
         one, other = (load_policy(tmp_path / name)[0].state_dict() for name in ("whole", "cut"))
@@ -177,10 +186,13 @@ class TestTrain:
             if not str(first).endswith("settings.json"):
                 raise OSError(28, "No space left on device")
 
+        assert last_checkpoint(tmp_path / "cut", "weights.safetensors").endswith("checkpoint-1")
         with monkeypatch.context() as patch, pytest.raises(OSError, match="disk full|No space left"):
             patch.setattr(training, what, full)
             setup(tmp_path / "cut")
         assert not (tmp_path / "cut" / "done.json").exists()
+        # What was reached before is still there.
+        assert last_checkpoint(tmp_path / "cut", "weights.safetensors") is not None
         setup(tmp_path / "cut")
         assert lines(tmp_path / "cut") == lines(tmp_path / "whole")
 
