@@ -51,8 +51,8 @@ def learn_rewards(base, gold, setting, profile, seed, folder=None):
         options = {"profile": profile, "seed": seed}
         nobody = np.zeros_like(group)
         learned = {
-            "single": learn_models(*given, nobody, 1, folder=folder / "single", **options)[0],
-            "known": learn_models(*given, group, n_groups, folder=folder / "known", rounds=1, **options)[0],
+            "single": learn_models(*given, nobody, 1, folder=folder / "single", rounds=0, **options)[0],
+            "known": learn_models(*given, group, n_groups, folder=folder / "known", rounds=0, **options)[0],
         }
         learned["mixture"], assigned = learn_models(*given, assigned, n_groups, folder=folder / "mixture", **options)
     order = _match(assigned, group, n_groups)

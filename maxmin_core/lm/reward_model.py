@@ -136,16 +136,16 @@ def train_reward_model(reference, chosen, rejected, profile, folder, *, seed):
 def learn_models(reference, texts, choices, assigned, n_groups, profile, folder, *, seed, rounds=4):
     """Return ModelRewards of a mixture by hard EM over annotators, and every annotator's group.
 
-    Starting from `assigned`: train a model for every group on its annotators' comparisons; then give every annotator
-    the group under which their own choices are likeliest, shares counted,
-    argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i)); stop when nobody moves, or warn after the last
-    round. One round trains on the first guess alone.
+    Starting from `assigned`: train a model for every group on two thirds of its annotators' comparisons; then give
+    every annotator the group under which their other choices are likeliest, shares counted,
+    argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i)). A model knows the choices that it was trained
+    on: judged by those nobody would move. Stop when nobody does, or warn after the last round; then train on all.
 
     Parameters
     ----------
     reference : Path, a saved policy; texts : (prompts, completions); choices : (winner, loser, annotator), (n,) int
     assigned : (A,) int, a first guess, such as that of the linear mixture; zeros with n_groups=1 for a single reward
-    n_groups, seed, rounds : int; profile : Profile; folder : Path
+    n_groups, seed : int; rounds : int, zero trains on the first guess; profile : Profile; folder : Path
 
     Raises
     ------
@@ -157,33 +157,41 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
     prompts, completions = texts
     tokenizer = AutoTokenizer.from_pretrained(reference)
     whole = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
-    for turn in range(rounds):
+
+    def fit(used, name):
         count = np.bincount(assigned, minlength=n_groups)
         if not count.all():
             raise ValueError(
-                f"n_groups: expected annotators in each of {n_groups} groups, got {count.tolist()} in round {turn}; "
+                f"n_groups: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}; "
                 "models that were trained too little say too little of anybody"
             )
         models = []
         for u in range(n_groups):
-            of_group = assigned[annotator] == u
+            of_group = used & (assigned[annotator] == u)
             pairs = [[whole[i] for i in side[of_group]] for side in (winner, loser)]
-            there = folder / f"round-{turn}" / f"group-{u}"
-            model, tokenizer = train_reward_model(reference, *pairs, profile, there, seed=seed)
-            models.append(model)
-        rewards = ModelRewards(models, tokenizer, count / count.sum())
+            models.append(train_reward_model(reference, *pairs, profile, folder / name / f"group-{u}", seed=seed))
+        return ModelRewards([model for model, _ in models], models[0][1], count / count.sum())
+
+    order = np.argsort(annotator, kind="stable")
+    of_annotator = np.empty_like(order)
+    of_annotator[order] = np.arange(len(order)) - np.searchsorted(annotator[order], annotator[order])
+    judged = of_annotator % 3 == 0
+    n_moved = 0
+    for turn in range(rounds):
+        rewards = fit(~judged, f"round-{turn}")
         score = rewards(prompts, completions)
         joint = np.tile(np.log(rewards.weights), (len(assigned), 1))
-        np.add.at(joint, annotator, log_expit(score[:, winner] - score[:, loser]).T)
+        margin = score[:, winner[judged]] - score[:, loser[judged]]
+        np.add.at(joint, annotator[judged], log_expit(margin).T)
         moved = joint.argmax(axis=1)
         PartialState().wait_for_everyone()
         n_moved = (moved != assigned).sum()
         assigned = moved
         if not n_moved:
             break
-    if n_moved and rounds > 1:
+    if n_moved:
         warnings.warn(f"rounds: EM still moves {n_moved} of {len(assigned)} annotators after {rounds}", stacklevel=2)
-    return rewards, assigned
+    return fit(np.ones_like(judged), "all"), assigned
 
 
 def _whole(prompt, completion, tokenizer):
