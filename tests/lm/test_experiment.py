@@ -106,7 +106,7 @@ class TestRunMethods:
 
         root, profile, _ = runs
         small = replace(profile, reward="model", reward_steps=60, reward_rate=3e-3, n_annotators=20)
-        folders = run_methods("80:20", 0, small, root, methods=["maxmin"])
+        folders = run_methods("1:1", 0, small, root, methods=["maxmin"])
         learned = json.loads((folders[1].parent / "learned.json").read_text())
         assert 0 <= learned["assigned_right"] <= 1 and len(learned["accuracy_mixture"]) == 2
         used = json.loads((folders[1] / "settings.json").read_text())["rewards"]

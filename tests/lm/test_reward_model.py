@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maxmin_core.lm import reward_model
 from maxmin_core.lm.policy import load_policy
 from maxmin_core.lm.reward_model import ModelRewards, learn_models, train_reward_model
 
@@ -54,9 +55,31 @@ class TestLearnModels:
     def test_an_empty_group_is_named(self, tiny, policy_folder, pairs, tmp_path):
         choices = (np.array([0, 1]), np.array([2, 3]), np.array([0, 1]))
         with pytest.raises(
-            ValueError, match=r"n_groups: expected annotators in each of 2 groups, got \[2, 0\] in round 0"
+            ValueError, match=r"n_groups: expected annotators in each of 2 groups, got \[2, 0\] in round-0"
         ):
             learn_models(policy_folder, pairs[0], choices, [0, 0], 2, tiny, tmp_path, seed=0)
+
+    def test_annotators_are_judged_by_choices_that_models_did_not_see(
+        self, tiny, policy_folder, pairs, tmp_path, monkeypatch
+    ):
+        # Two annotators, interleaved, six and nine choices: four and six train a round's models, all train the last.
+        annotator = np.array([0, 1, 1, 0, 1] * 3)
+        choices = (np.arange(15), np.arange(15) + 20, annotator)
+        trained = {}
+
+        def recorded(reference, chosen, rejected, profile, folder, **options):
+            trained[folder.parent.name, folder.name] = len(chosen)
+            return train(reference, chosen, rejected, profile, folder, **options)
+
+        train = reward_model.train_reward_model
+        monkeypatch.setattr(reward_model, "train_reward_model", recorded)
+        profile = dataclasses.replace(tiny, reward_steps=1)
+        given = (policy_folder, pairs[0], choices, [0, 0], 1, profile)
+        learn_models(*given, tmp_path / "em", seed=0)
+        assert trained == {("round-0", "group-0"): 10, ("all", "group-0"): 15}
+        trained.clear()
+        learn_models(*given, tmp_path / "plain", seed=0, rounds=0)
+        assert trained == {("all", "group-0"): 15}
 
     def test_no_pairs_are_named(self, tiny, policy_folder, tmp_path):
         with pytest.raises(ValueError, match="chosen: expected at least one pair"):
