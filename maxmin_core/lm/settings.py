@@ -48,7 +48,7 @@ SETTINGS = {
             5,
         ),
         Setting("three", _THREE, (0.6, 0.2, 0.2), _RULES, 5),
-        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "single@0.25", "single@0.4", "maxmin")),
+        Setting("compatible", _COMPATIBLE, (0.8, 0.2), ("single", "single@0.25", "maxmin")),
         Setting("1:1", _CONFLICT, (0.5, 0.5), ("single", "maxmin")),
         Setting("10:1", _CONFLICT, (10, 1), ("single", "maxmin")),
         Setting("three compatible", _MILD, (0.6, 0.2, 0.2), ("equal", "maxmin")),
