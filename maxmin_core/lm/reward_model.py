@@ -150,7 +150,8 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
     Raises
     ------
     ValueError
-        When a group has lost all its annotators. Chapter 8.
+        When a group has no annotators in the first guess. Should it lose them later, EM stops before, and warns.
+        Chapter 8.
     """
     winner, loser, annotator = choices
     assigned = np.asarray(assigned)
@@ -162,8 +163,7 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
         count = np.bincount(assigned, minlength=n_groups)
         if not count.all():
             raise ValueError(
-                f"n_groups: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}; "
-                "models that were trained too little say too little of anybody"
+                f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}"
             )
         models = []
         for u in range(n_groups):
@@ -185,6 +185,12 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
         np.add.at(joint, annotator[judged], log_expit(margin).T)
         moved = joint.argmax(axis=1)
         PartialState().wait_for_everyone()
+        if len(np.unique(moved)) < n_groups:
+            warnings.warn(
+                f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2
+            )
+            n_moved = 0
+            break
         n_moved = (moved != assigned).sum()
         assigned = moved
         if not n_moved:

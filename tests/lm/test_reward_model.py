@@ -55,7 +55,7 @@ class TestLearnModels:
     def test_an_empty_group_is_named(self, tiny, policy_folder, pairs, tmp_path):
         choices = (np.array([0, 1]), np.array([2, 3]), np.array([0, 1]))
         with pytest.raises(
-            ValueError, match=r"n_groups: expected annotators in each of 2 groups, got \[2, 0\] in round-0"
+            ValueError, match=r"assigned: expected annotators in each of 2 groups, got \[2, 0\] in round-0"
         ):
             learn_models(policy_folder, pairs[0], choices, [0, 0], 2, tiny, tmp_path, seed=0)
 
@@ -80,6 +80,21 @@ class TestLearnModels:
         trained.clear()
         learn_models(*given, tmp_path / "plain", seed=0, rounds=0)
         assert trained == {("all", "group-0"): 15}
+
+    def test_a_group_that_would_lose_everybody_ends_em(self, tiny, policy_folder, pairs, tmp_path):
+        # All annotators choose alike, one of them stands alone: the others' model knows that one's choices better.
+        texts, values = pairs
+        rng = np.random.default_rng(5)
+        annotator = np.repeat(np.arange(8), 40)
+        a, b = rng.integers(values.shape[1], size=(2, len(annotator)))
+        better = values[0, a] > values[0, b]
+        kept = values[0, a] != values[0, b]
+        choices = [np.where(better, a, b)[kept], np.where(better, b, a)[kept], annotator[kept]]
+        guess = np.array([1, 0, 0, 0, 0, 0, 0, 0])
+        profile = dataclasses.replace(tiny, reward_steps=60, reward_rate=3e-3)
+        with pytest.warns(UserWarning, match="a group would lose all annotators"):
+            _, assigned = learn_models(policy_folder, texts, choices, guess, 2, profile, tmp_path, seed=0)
+        assert set(assigned) == {0, 1}
 
     def test_no_pairs_are_named(self, tiny, policy_folder, tmp_path):
         with pytest.raises(ValueError, match="chosen: expected at least one pair"):
