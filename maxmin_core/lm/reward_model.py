@@ -186,9 +186,7 @@ def learn_models(reference, texts, choices, assigned, n_groups, profile, folder,
         moved = joint.argmax(axis=1)
         PartialState().wait_for_everyone()
         if len(np.unique(moved)) < n_groups:
-            warnings.warn(
-                f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2
-            )
+            warnings.warn(f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2)
             n_moved = 0
             break
         n_moved = (moved != assigned).sum()
