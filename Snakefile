@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import maxmin_core
-from maxmin_core.chapters import PROFILES, all_chapters
+from maxmin_core.book.chapters import PROFILES, all_chapters
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.results import RUN_CODE, seeds
 from maxmin_core.lm.settings import SETTINGS
@@ -45,7 +45,7 @@ rule pages:
         [f"{OUT}/metrics/{number}.json" for number in CHAPTERS],
         PROSE,
         ["_config.yml", "_toc.yml", "requirements.lock"],
-        [relative(Path(maxmin_core.__file__).parent / name) for name in ("site.py", "claims.py")],
+        [relative(Path(maxmin_core.__file__).parent / name) for name in ("book/site.py", "book/claims.py")],
     output:
         # The pages are swapped in whole, outside of Snakemake's sight: it would delete them before it makes new ones.
         touch(f"{OUT}/.pages"),
@@ -117,7 +117,7 @@ for chapter in CHAPTERS.values():
             relative(chapter.path),
             "requirements.lock",
             [relative(path) for path in chapter.dependencies()],
-            relative(Path(maxmin_core.__file__).parent / "chapters.py"),
+            relative(Path(maxmin_core.__file__).parent / "book/chapters.py"),
         output:
             f"{OUT}/notebooks/{chapter.path.name}",
             f"{OUT}/metrics/{chapter.number}.json",

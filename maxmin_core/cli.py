@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import __version__
-from .artefacts import write_whole
-from .chapters import QUIET, ChapterError, execute, find_chapter, find_root, read_metrics, run
-from .claims import PROFILES
-from .site import SiteError, judge_runs, render
+from ._files import write_whole
+from .book.chapters import QUIET, ChapterError, execute, find_chapter, find_root, read_metrics, run
+from .book.claims import PROFILES
+from .book.site import SiteError, judge_runs, render
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import spsolve
 
-from .validation import as_distribution, as_float, as_policy, as_positive
+from ._validation import as_distribution, as_float, as_policy, as_positive
 
 __all__ = ["Navigation", "Occupancy", "best_occupancy", "evaluate_policy", "leximin_occupancy"]
 

@@ -55,7 +55,7 @@ def project(root, tmp_path):
     (tmp_path / "book" / "claims.yml").write_text(
         '- {id: mini.two, chapter: "01", statement: s, source: t, page: p, expect: {equals: [2, 0.5]}}\n'
     )
-    bodies = {"01_first": "from maxmin_core.claims import record\nrecord('mini.two', 1 + 1)", "02_second": "1 + 1"}
+    bodies = {"01_first": "from maxmin_core.book.claims import record\nrecord('mini.two', 1 + 1)", "02_second": "1 + 1"}
     for name, body in bodies.items():
         cells = [
             nbformat.v4.new_markdown_cell(f"# {name}", id=f"{name}-t"),

@@ -4,8 +4,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from scipy.optimize import minimize
 
+from maxmin_core.alignment import ChiSquare, Egalitarian, Nash, SoftMin
 from maxmin_core.navigation import Navigation, best_occupancy, evaluate_policy, leximin_occupancy
-from maxmin_core.welfare import ChiSquare, Egalitarian, Nash, SoftMin
 
 ROOM = ["A....", ".###.", "..S..", ".###.", "....B"]
 THREE_ROOMS = ["A..#..B", "..S....", "C..#..."]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..preferences import bradley_terry
+from ..preferences.rewards import bradley_terry
 
 __all__ = ["ATTRIBUTES", "Gold", "compare", "draw_groups"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..artefacts import read_json, write_json
+from .._files import read_json, write_json
 from .corpus import load_reviews, sentences
 from .evaluate import Texts, write_texts
 from .policy import load_policy, make_prompts, train_reference

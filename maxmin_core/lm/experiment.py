@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from accelerate import PartialState
 
-from ..artefacts import write_json
+from .._files import write_json
 from .annotators import Gold, compare, draw_groups
 from .base import prepare
 from .evaluate import evaluate, write_texts

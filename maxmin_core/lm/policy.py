@@ -16,7 +16,7 @@ from transformers import (
     PrinterCallback,
 )
 
-from ..artefacts import read_json, write_json
+from .._files import read_json, write_json
 from .corpus import from_hub
 
 __all__ = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..artefacts import read_json
+from .._files import read_json
 from .profiles import find_profile, key
 from .settings import SETTINGS, find_setting
 
@@ -23,8 +23,9 @@ _LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "sciki
 _LIBRARIES += ("vaderSentiment",)
 # What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
 _BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base", "lm/evaluate")
-RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "welfare")
-RUN_CODE += ("comparisons", "preferences", "logistic", "mixture", "em", "likelihood")
+RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "alignment/welfare")
+RUN_CODE += ("preferences/comparisons", "preferences/rewards", "preferences/_logistic", "preferences/mixture")
+RUN_CODE += ("preferences/_em", "preferences/_counts")
 
 
 def base_folder(profile, root):

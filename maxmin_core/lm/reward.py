@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from ..artefacts import read_json, write_json, write_whole
-from ..comparisons import Comparisons
-from ..mixture import fit_mixture
-from ..preferences import fit_bradley_terry
+from .._files import read_json, write_json, write_whole
+from ..preferences.comparisons import Comparisons
+from ..preferences.mixture import fit_mixture
+from ..preferences.rewards import fit_bradley_terry
 from .sentiment import Sentiment
 
 __all__ = ["FEATURES", "Rewards", "TextFeatures", "learn_known", "learn_mixture", "learn_single"]

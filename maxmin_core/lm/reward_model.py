@@ -11,7 +11,7 @@ from accelerate import PartialState
 from scipy.special import log_expit
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback
 
-from ..artefacts import read_json, write_json
+from .._files import read_json, write_json
 from .policy import END
 from .reward import Rewards
 

@@ -5,7 +5,7 @@ from safetensors.numpy import load_file, save_file
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from ..artefacts import read_json, write_json, write_whole
+from .._files import read_json, write_json, write_whole
 from .corpus import words
 
 __all__ = ["Sentiment"]

@@ -13,8 +13,8 @@ from scipy.special import log_softmax
 from transformers import PrinterCallback, TrainerCallback
 from trl import RLOOConfig, RLOOTrainer
 
-from ..artefacts import read_json, write_json, write_whole
-from ..welfare import Egalitarian, Utilitarian, Welfare
+from .._files import read_json, write_json, write_whole
+from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
 from .policy import last_checkpoint, load_policy, prompt_tokens
 from .profiles import key
 

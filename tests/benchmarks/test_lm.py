@@ -3,10 +3,10 @@ import time
 import numpy as np
 import pytest
 
+from maxmin_core.alignment import Egalitarian
 from maxmin_core.lm.reward import FEATURES, Rewards, TextFeatures
 from maxmin_core.lm.sentiment import Sentiment
 from maxmin_core.lm.train import GroupReward
-from maxmin_core.welfare import Egalitarian
 
 
 @pytest.fixture(scope="module")

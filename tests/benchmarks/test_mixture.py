@@ -3,9 +3,8 @@ import pytest
 from scipy.special import logsumexp
 
 from maxmin_core.data import load_survey
-from maxmin_core.likelihood import Counts
-from maxmin_core.mixture import fit_mixture
-from maxmin_core.preferences import Comparisons, Population, annotator_log_likelihood, simulate_comparisons
+from maxmin_core.preferences import Comparisons, Population, annotator_log_likelihood, fit_mixture, simulate_comparisons
+from maxmin_core.preferences._counts import Counts
 
 
 def simulated(n):

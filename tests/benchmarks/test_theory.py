@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from maxmin_core import gaps, mismatch
-from maxmin_core.theory import falsify
+from maxmin_core.theory import gaps, mismatch
+from maxmin_core.theory.statements import falsify
 
 SEARCHES = {
     **{kind: (mismatch, mismatch.wide_sampler(6, 3, 2)) for kind in ("mle", "mle_H")},

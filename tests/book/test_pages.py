@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlparse
 import nbformat
 import pytest
 
-from maxmin_core.claims import load_ledger
+from maxmin_core.book.claims import load_ledger
 
 PAGES = [
     "book/welcome.html",

@@ -278,7 +278,7 @@ SHARED = """
 import json, os, sys
 import numpy as np, torch
 from maxmin_core.lm.train import GroupReward
-from maxmin_core.welfare import Egalitarian
+from maxmin_core.alignment import Egalitarian
 
 rank, n = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 if n > 1:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from maxmin_core.alignment import Egalitarian, Utilitarian
 from maxmin_core.lm import train as training
 from maxmin_core.lm.policy import last_checkpoint, load_policy
 from maxmin_core.lm.train import METHODS, GroupReward, train
-from maxmin_core.welfare import Egalitarian, Utilitarian
 
 TEXTS = (["the film"] * 3, ["is good .", "was bad !", "is"])
 PROMPTS = ["the film", "this movie", "a story", "the plot", "one scene"]

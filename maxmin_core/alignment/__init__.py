@@ -1,0 +1,32 @@
+"""What is best for all: policies, welfare functions, the solver and its certificate."""
+
+from .calibration import calibrate
+from .certificate import best_value_estimates, gap_limits
+from .iteration import iterate
+from .policies import best_values, gibbs_policy, group_values, kl_divergence
+from .solution import Solution, max_min, per_prompt_minimum, per_response_minimum, solve
+from .welfare import ChiSquare, CVaR, Egalitarian, Nash, Regret, SoftMin, Utilitarian, Welfare
+
+__all__ = [
+    "CVaR",
+    "ChiSquare",
+    "Egalitarian",
+    "Nash",
+    "Regret",
+    "SoftMin",
+    "Solution",
+    "Utilitarian",
+    "Welfare",
+    "best_value_estimates",
+    "best_values",
+    "calibrate",
+    "gap_limits",
+    "gibbs_policy",
+    "group_values",
+    "iterate",
+    "kl_divergence",
+    "max_min",
+    "per_prompt_minimum",
+    "per_response_minimum",
+    "solve",
+]

@@ -1,0 +1,1 @@
+"""What makes the book: chapters, claims, pages, figures."""

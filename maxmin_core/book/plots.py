@@ -1,0 +1,236 @@
+"""One figure style; every figure leaves with its alternative text and its caption."""
+
+import html
+import itertools
+import json
+import math
+from importlib.resources import files
+
+__all__ = ["bar_slider", "curve_slider", "show", "style"]
+
+
+def style():
+    """Set the book's figure style: seaborn ticks, a colour-blind-safe palette, transparent ground, SVG output.
+
+    Returns the palette, a list of RGB tuples.
+    """
+    import seaborn as sns
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("svg")
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        palette="colorblind",
+        rc={
+            "figure.figsize": (7.0, 3.6),
+            "figure.constrained_layout.use": True,
+            # The page shows through, in light and in dark mode.
+            "figure.facecolor": "none",
+            "axes.facecolor": "none",
+            "savefig.facecolor": "none",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "axes.titlelocation": "left",
+            "legend.frameon": False,
+            "font.size": 11,
+            # The same figure gives the same file: no random ids.
+            "svg.hashsalt": "maxmin",
+        },
+    )
+    return sns.color_palette("colorblind")
+
+
+def show(figure, *, alt, caption, name):
+    """Show a matplotlib figure as SVG with its alternative text, and close it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    alt : str, what somebody who cannot see the figure needs to know
+    caption : str, Markdown; the book numbers it and prints it below the figure
+    name : str, the label for cross-references, such as 'fig-agreement'
+
+    Raises
+    ------
+    ValueError
+        On an empty alt, caption or name, or an axis that has data and no label.
+    """
+    import io
+
+    from IPython.display import display
+    from matplotlib import pyplot as plt
+
+    for argument, value in [("alt", alt), ("caption", caption), ("name", name)]:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"{argument}: expected a text, got {value!r}")
+    for axes in figure.axes:
+        drawn = axes.axison and axes.has_data() and axes.get_label() != "<colorbar>"
+        unlabelled = [axis for axis in "xy" if drawn and not _labelled(axes, axis)]
+        if unlabelled:
+            raise ValueError(f"figure: expected a label on every axis, got none on the {unlabelled[0]} axis of {name}")
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    plt.close(figure)
+    display(
+        {"image/svg+xml": buffer.getvalue(), "text/plain": alt},
+        metadata={"maxmin": {"alt": alt, "caption": caption, "name": name}},
+        raw=True,
+    )
+
+
+def bar_slider(*, labels, controls, frames, mark, alt, caption, name):
+    """Show horizontal bars of shares that sliders move: precomputed values and a small script, no kernel, no network.
+
+    Parameters
+    ----------
+    labels : list of str, one a bar
+    controls : list of (str, list of str, int), a slider's label, its printed positions and where it starts
+    frames : list of dict with 'bars' (list of float in [0, 1]) and 'note' (str), one for every combination of
+        positions, the last control running fastest
+    mark : list of float in [0, 1], a reference mark on every bar
+    alt, caption, name : str, as in `show`; the caption is plain text
+
+    Raises
+    ------
+    ValueError
+        When frames, bars and positions do not fit, or a bar is outside [0, 1].
+    """
+    for frame in [*frames, {"bars": mark}]:
+        if len(frame["bars"]) != len(labels) or not all(0 <= bar <= 1 for bar in frame["bars"]):
+            raise ValueError(f"frames: expected {len(labels)} shares in [0, 1], got {frame['bars']!r:.80}")
+    start = _start(controls, frames)
+    bars = "".join(
+        f'<div class="mm-row"><span class="mm-label">{html.escape(label)}</span><span class="mm-track">'
+        f'<span class="mm-fill" style="width:{100 * bar:.2f}%"></span>'
+        f'<span class="mm-mark" style="left:{100 * reference:.2f}%"></span></span>'
+        f'<span class="mm-value">{bar:.3f}</span></div>'
+        for label, bar, reference in zip(labels, frames[start]["bars"], mark, strict=True)
+    )
+    content = f'<div class="mm-bars" role="group" aria-label="{html.escape(alt)}">{bars}</div>'
+    data = [{"bars": [round(bar, 4) for bar in frame["bars"]], "note": frame["note"]} for frame in frames]
+    _show_slider(controls, data, start, content, alt, caption, name)
+
+
+def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, name):
+    """Show curves on logarithmic axes that sliders move: precomputed values and a small script, no kernel, no network.
+
+    Parameters
+    ----------
+    labels : list of (str, str), a curve's name and its look: 'a', 'a dashed', 'a dotted', 'b', ... a colour, a line
+    x : list of float above 0
+    x_axis, y_axis : (str, list of float), an axis's label with its unit and its ticks; the outer ticks are its ends,
+        and what lies beyond them is drawn at the edge
+    controls : as in `bar_slider`
+    frames : list of dict with 'curves' (for every label a list of float above 0, one for every x) and 'note' (str),
+        one for every combination of positions, the last control running fastest
+    alt, caption, name : str, as in `show`; the caption is plain text
+
+    Raises
+    ------
+    ValueError
+        When frames, curves and positions do not fit, or a value is not above 0.
+    """
+    for frame in frames:
+        fits = len(frame["curves"]) == len(labels) and all(len(curve) == len(x) for curve in frame["curves"])
+        if not fits or not all(0 < value < math.inf for curve in frame["curves"] for value in curve):
+            raise ValueError(
+                f"frames: expected {len(labels)} curves of {len(x)} numbers above 0, got {frame['curves']!r:.80}"
+            )
+    for argument, (_, ticks) in (("x_axis", x_axis), ("y_axis", y_axis)):
+        if len(ticks) < 2 or not all(0 < a < b for a, b in itertools.pairwise(ticks)):
+            raise ValueError(f"{argument}: expected at least two rising ticks above 0, got {ticks!r:.80}")
+    if not all(0 < value < math.inf for value in x):
+        raise ValueError(f"x: expected finite numbers above 0, got {x!r:.80}")
+    for label, look in labels:
+        if not set(look.split()) <= {"a", "b", "dashed", "dotted"}:
+            raise ValueError(f"labels: expected a look of a, b, dashed, dotted, got {look!r} for {label!r}")
+    start = _start(controls, frames)
+    left, right, top, bottom = 92, 628, 12, 300
+
+    def place(value, axis, low, high):
+        first, last = (math.log10(tick) for tick in (axis[1][0], axis[1][-1]))
+        return round(low + (high - low) * min(max((math.log10(value) - first) / (last - first), 0), 1), 1)
+
+    columns = [place(value, x_axis, left, right) for value in x]
+    data = [
+        {
+            "curves": [[place(value, y_axis, bottom, top) for value in curve] for curve in frame["curves"]],
+            "note": frame["note"],
+        }
+        for frame in frames
+    ]
+
+    def path(rows):
+        return "M" + "L".join(f"{column:g} {row:g}" for column, row in zip(columns, rows, strict=True))
+
+    parts = [f'<path class="mm-axis" d="M{left} {top}V{bottom}H{right}"/>']
+    for tick in x_axis[1]:
+        at = place(tick, x_axis, left, right)
+        parts.append(f'<path class="mm-axis" d="M{at} {bottom}v5"/><text x="{at}" y="{bottom + 26}">{tick:g}</text>')
+    for tick in y_axis[1]:
+        at = place(tick, y_axis, bottom, top)
+        parts.append(f'<path class="mm-axis" d="M{left} {at}h-5"/>')
+        parts.append(f'<text class="mm-left" x="{left - 9}" y="{at + 6}">{tick:g}</text>')
+    middle = (top + bottom) / 2
+    parts.append(f'<text x="{(left + right) / 2}" y="{bottom + 52}">{html.escape(x_axis[0])}</text>')
+    parts.append(f'<text transform="translate(18 {middle}) rotate(-90)">{html.escape(y_axis[0])}</text>')
+    for (_, look), rows in zip(labels, data[start]["curves"], strict=True):
+        parts.append(f'<path class="mm-curve mm-{look.replace(" ", " mm-")}" d="{path(rows)}"/>')
+    sample = '<svg viewBox="0 0 30 8" aria-hidden="true"><path class="mm-{}" d="M0 4H30"/></svg>'
+    legend = "".join(
+        f"<li>{sample.format(look.replace(' ', ' mm-'))}{html.escape(label)}</li>" for label, look in labels
+    )
+    content = (
+        f'<svg class="mm-curves" viewBox="0 0 640 362" role="img" aria-label="{html.escape(alt)}" '
+        f'data-x="{json.dumps(columns)}">{"".join(parts)}</svg><ul class="mm-legend">{legend}</ul>'
+    )
+    _show_slider(controls, data, start, content, alt, caption, name)
+
+
+def _labelled(axes, axis):
+    """Tell whether the axis has a label, its own or that of a panel that shares the axis."""
+    panels = getattr(axes, f"get_shared_{axis}_axes")().get_siblings(axes)
+    return any(getattr(panel, f"get_{axis}label")() for panel in panels)
+
+
+def _start(controls, frames):
+    """Return the index of the frame that the sliders start at; ValueError where the frames do not fit the positions."""
+    expected = math.prod(len(positions) for _, positions, _ in controls)
+    if len(frames) != expected:
+        raise ValueError(f"frames: expected one for each of {expected} combinations of positions, got {len(frames)}")
+    start = 0
+    for label, positions, position in controls:
+        if not 0 <= position < len(positions):
+            raise ValueError(f"controls: expected a start in 0..{len(positions) - 1} for {label!r}, got {position}")
+        start = start * len(positions) + position
+    return start
+
+
+def _show_slider(controls, frames, start, content, alt, caption, name):
+    """Show a figure that stands alone: its first state is in the markup, the script only moves it."""
+    from IPython.display import display
+
+    for argument, value in [("alt", alt), ("caption", caption), ("name", name)]:
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"{argument}: expected a text, got {value!r}")
+    text = html.escape
+    sliders = "".join(
+        f'<label class="mm-control"><span>{text(label)}: <output>{text(positions[position])}</output></span>'
+        f'<input type="range" min="0" max="{len(positions) - 1}" step="1" value="{position}" '
+        f'aria-label="{text(label)}" aria-valuetext="{text(positions[position])}"></label>'
+        for label, positions, position in controls
+    )
+    data = {"positions": [positions for _, positions, _ in controls], "frames": frames}
+    # '<' is written as an escape so that no text can close the script element.
+    payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
+    script, sheet = ((files(__package__) / file).read_text(encoding="utf-8") for file in ("slider.js", "slider.css"))
+    markup = (
+        f'<figure class="mm-slider" id="{text(name)}"><style>{sheet}</style>{sliders}{content}'
+        f'<p class="mm-note" aria-live="polite">{text(frames[start]["note"])}</p>'
+        f"<figcaption>{text(caption)}</figcaption>"
+        f'<script type="application/json">{payload}</script><script>{script}</script></figure>'
+    )
+    display({"text/html": markup, "text/plain": alt}, raw=True)

@@ -1,0 +1,180 @@
+"""The pages: executed chapters and prose, staged with what the run measured, rendered by Jupyter Book."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .._files import read_json, write_whole
+from .chapters import Chapter, all_chapters, read_metrics
+from .claims import failed, judge, load_ledger
+
+__all__ = ["SiteError", "judge_runs", "render", "stage"]
+
+
+class SiteError(Exception):
+    """Rendering failed; the message holds Jupyter Book's warnings and errors."""
+
+
+def judge_runs(root, folder):
+    """Return the judged claims of the runs in `folder`, one row a claim; ValueError on a claim without a chapter."""
+    ledger, known = load_ledger(root / "book" / "claims.yml"), [chapter.number for chapter in all_chapters(root)]
+    for claim in ledger:
+        if claim.chapter not in known:
+            raise ValueError(f"claim {claim.id}: chapter: expected one of {', '.join(known)}, got {claim.chapter!r}")
+    # What a chapter that is gone has left behind does not count.
+    return judge(ledger, [run for run in read_metrics(folder) if run["chapter"] in known])
+
+
+def stage(root, folder):
+    """Lay out the book's source under `folder`/source: prose, executed chapters, tables of what was measured.
+
+    A file whose content did not change keeps its time, so that Sphinx reads only what is new.
+    """
+    source = folder / "source"
+    metrics = {run["chapter"]: run for run in read_metrics(folder)}
+    chapters = all_chapters(root)
+    pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
+    pages |= {path: path.read_bytes() for path in (root / "book").rglob("*") if path.is_file()}
+    pages = {path.relative_to(root): content for path, content in pages.items()}
+    for chapter in chapters:
+        notebook = read_json(folder / "notebooks" / chapter.path.name)
+        pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number])
+    generated = Path("book") / "_generated"
+    runs = [metrics[chapter.number] for chapter in chapters]
+    pages[generated / "chapters.md"] = _chapter_table(chapters, runs).encode()
+    pages[generated / "claims.md"] = _claims_table(judge_runs(root, folder)).encode()
+    pages[generated / "runs.md"] = _run_table(runs).encode()
+    for path in source.rglob("*"):
+        if path.is_file() and path.relative_to(source) not in pages:
+            path.unlink()
+    for path, content in pages.items():
+        target = source / path
+        if not target.exists() or target.read_bytes() != content:
+            with write_whole(target) as partial:
+                partial.write_bytes(content)
+    return source
+
+
+def render(root, folder):
+    """Judge the claims, then stage and render the book, every warning an error; return the path of its first page.
+
+    Raises
+    ------
+    SiteError
+        With the claims that do not hold, or Jupyter Book's own words. Pages that were there before stay as they were.
+    """
+    broken = [
+        f"{claim['id']}: {claim['status']}, expected {claim['expected']}, got {claim['value']}"
+        for claim in failed(judge_runs(root, folder)).to_dict("records")
+    ]
+    if broken:
+        raise SiteError("claims that do not hold:\n" + "\n".join(broken))
+    source, work = stage(root, folder), folder / "render"
+    log = folder / "logs" / "pages.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
+    # --all: Sphinx alone would neither repeat the warnings of a page that it has read nor copy a changed style sheet.
+    options = ["--path-output", str(work), "--all", "-W", "-n", "--keep-going"]
+    done = subprocess.run([*jupyter_book, *options], capture_output=True, text=True, check=False)
+    output = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
+    log.write_text(output, encoding="utf-8")
+    if done.returncode:
+        told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
+        raise SiteError("rendering failed:\n" + "\n".join([*(told or output.splitlines())[-20:], f"see {log}"]))
+    html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(work / "_build" / "html", fresh)
+    if html.exists():
+        html.rename(old)
+    fresh.rename(html)
+    shutil.rmtree(old, ignore_errors=True)
+    return html / "index.html"
+
+
+def _dress(notebook, run):
+    """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
+    import nbformat
+
+    notebook = nbformat.from_dict(notebook)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            # The badge line says the same.
+            cell.metadata.tags.append("remove-input")
+        for output in cell.get("outputs", []):
+            told = output.get("metadata", {}).get("maxmin")
+            if told:
+                cell.metadata["mystnb"] = {
+                    "image": {"alt": told["alt"]},
+                    "figure": {"caption": told["caption"], "name": told["name"]},
+                }
+    badges = {
+        "profile": run["profile"],
+        "time": f"{run['seconds'] / 60:.1f} min" if run["seconds"] >= 60 else f"{run['seconds']:.0f} s",
+        "hardware": run["hardware"],
+        "seed": run["seed"],
+        "run on": run["date"],
+    }
+    line = "".join(f'<span class="mm-badge"><b>{name}</b> {value}</span>' for name, value in badges.items())
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(f'<p class="mm-badges">{line}</p>', id="maxmin-badges"))
+    return (nbformat.writes(notebook) + "\n").encode()
+
+
+def _table(header, rows):
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def _chapter_table(chapters: list[Chapter], runs):
+    rows = [
+        [
+            f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`",
+            chapter.question,
+            f"{run['seconds']:.0f} s",
+            run["hardware"],
+        ]
+        for chapter, run in zip(chapters, runs, strict=True)
+    ]
+    return _table(["Chapter", "Question", "Time", "Hardware of this run"], rows)
+
+
+def _claims_table(judged):
+    rows = []
+    for claim in judged.to_dict("records"):
+        page, _, anchor = claim["page"].partition("#")
+        shown = f"{{ref}}`chapter {int(claim['chapter'])} <{anchor}>`" if anchor else f"{{doc}}`/{page}`"
+        value = "none" if claim["value"] is None else _printed(claim["value"])
+        if claim["interval"]:
+            value += " ({} to {})".format(*map(_printed, claim["interval"]))
+        said = [claim["statement"], *([f"*{claim['diagnosis']}*"] if claim["diagnosis"] else [])]
+        said += [f"`{claim['id']}` · {claim['source']} · {shown}"]
+        rows.append(["<br>".join(said), f"**{value}**<br>expected: {claim['expected']}", claim["status"]])
+    return _table(["Claim", "This run", "Status"], rows)
+
+
+def _printed(number):
+    """Four significant digits, and three decimals where the whole part alone has four."""
+    return f"{number:.3f}" if abs(number) >= 1000 else f"{number:.4g}"
+
+
+def _run_table(runs):
+    rows = [
+        [
+            int(run["chapter"]),
+            run["title"],
+            run["profile"],
+            run["seed"],
+            f"{run['seconds']} s",
+            run["date"],
+            f"Python {run['python']}, {run['hardware']}",
+        ]
+        for run in runs
+    ]
+    packages = [[name, version] for name, version in sorted(runs[0]["packages"].items())] if runs else []
+    return (
+        _table(["Chapter", "Title", "Profile", "Seed", "Time", "Run on", "Machine"], rows)
+        + "\n"
+        + _table(["Package", "Version"], packages)
+    )

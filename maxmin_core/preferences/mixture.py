@@ -1,0 +1,286 @@
+"""Mixtures of Bradley-Terry rewards, learned from comparisons and annotator ids by expectation-maximisation."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp, softmax
+
+from .._newton import newton_step
+from .._validation import as_float
+from ._counts import Counts
+from ._em import climb, first_step, responsibilities, starts
+from ._logistic import rank
+from .comparisons import Comparisons
+from .rewards import annotator_log_likelihood
+
+__all__ = ["MixtureFit", "fit_mixture", "select_n_groups"]
+
+# Restarts are compared on a subsample of about this size; only the best goes through all data.
+_SUBSAMPLE_ANNOTATORS, _SUBSAMPLE_COMPARISONS = 1000, 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureFit:
+    """Hold a fitted mixture: annotator i is of group u with probability eta(u), and prefers by p_u.
+
+    Attributes
+    ----------
+    weights : (K,) float, shares eta, in falling order
+    parameters : (K, d) float, phi_u, in logits per unit of feature
+    responsibilities : (n_annotators, K) float, posterior probability of each group; 0 or 1 under hard assignment
+    log_likelihood : float, sum_i log sum_u eta(u) prod_j p_u(j), in nats
+    history : (n_iter + 1,) float, the objective of the run that won, on all data; but for rounding it never falls
+    converged : bool; n_iter : int, passes over all data
+    """
+
+    weights: np.ndarray
+    parameters: np.ndarray
+    responsibilities: np.ndarray
+    log_likelihood: float
+    history: np.ndarray
+    converged: bool
+    n_iter: int
+
+    def posterior(self, comparisons):
+        """Return the responsibilities of annotators, old or new, (n_annotators, K); the shares where one made none.
+
+        ValueError on features of another dimension. Chapter 4.
+        """
+        return softmax(self._joint(comparisons), axis=1)
+
+    def bic(self, comparisons):
+        """Return -2 log L + p log n, n the number of annotators, p = K r + K - 1, r the rank of the compared pairs.
+
+        What n counts is a choice: `select_n_groups` also reports the value with n comparisons. Chapter 4.
+        """
+        return self._criterion(comparisons, len(np.unique(comparisons.annotator)))
+
+    def _criterion(self, comparisons, n):
+        k = len(self.weights)
+        n_parameters = k * rank(comparisons.difference) + k - 1
+        return float(-2 * logsumexp(self._joint(comparisons), axis=1).sum() + n_parameters * np.log(n))
+
+    def _joint(self, comparisons):
+        with np.errstate(divide="ignore"):
+            return annotator_log_likelihood(self.parameters, comparisons).T + np.log(self.weights)
+
+
+def fit_mixture(
+    comparisons,
+    n_groups,
+    *,
+    assignment="soft",
+    n_restarts=10,
+    max_iter=500,
+    tol=1e-8,
+    l2=0.0,
+    seed=0,
+    start=None,
+):
+    """Fit shares eta and parameters phi_u of K groups of annotators by expectation-maximisation.
+
+    E-step   soft: q_i(u) prop. to eta(u) prod_j sigma(<phi_u, Dpsi_ij>), in the log domain
+             hard: q_i(u) = 1 for the u of largest prod_j sigma(<phi_u, Dpsi_ij>); the shares are not used
+    M-step   eta = mean q; phi_u a safeguarded Newton step up sum_i q_i(u) log L_i(phi_u) - (l2 / 2) ||phi_u||^2
+
+    One step is enough for the objective never to fall: soft the observed-data log-likelihood, hard
+    sum_i max_u log L_i(phi_u), both minus the penalty. Half of the restarts begin at annotators far apart, as
+    k-means++ does, half at random responsibilities; on large data they run on a subsample of annotators and the best
+    goes on through all. From about six groups on ten restarts can miss the best maximum: use more. A soft group that
+    loses its annotators keeps a share near zero; a hard one is begun anew at the annotator whom the others explain
+    worst, unless the penalty outweighs what that gains.
+
+    Parameters
+    ----------
+    comparisons : Comparisons; every annotator from 0 on makes at least one
+    n_groups : int, K, from 1 to the number of annotators
+    assignment : 'soft' or 'hard'
+    n_restarts, max_iter : int, at least 1
+    tol : float, the relative change of the objective at which to stop
+    l2 : float, at least 0, the strength of the ridge penalty on the summed log-likelihood
+    seed : int or numpy.random.Generator
+    start : (n_annotators, K) float, responsibilities to begin with instead of restarts; rows sum to one
+
+    Returns
+    -------
+    MixtureFit
+
+    Raises
+    ------
+    ValueError
+        On K out of range, an unknown assignment, an annotator without comparisons, or a bad number.
+
+    Warns (RuntimeWarning) when it stops at max_iter, and when rewards diverge because some group's choices are
+    separable: use l2 > 0. Source: Dempster et al. (1977), Lange (1995); hard: Algorithm 2 of the paper. Chapter 4.
+    """
+    l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
+    rng = np.random.default_rng(seed)
+    counts = Counts.of(comparisons, l2)
+    if not counts.z.shape[1]:
+        raise ValueError("comparisons: expected some compared items whose features differ, got none")
+    if start is not None:
+        start = as_float("start", start, (comparisons.n_annotators, n_groups))
+        if (start < 0).any() or (np.abs(start.sum(axis=1) - 1) > 1e-9).any():
+            raise ValueError(f"start: expected rows that are distributions, got row sums {start.sum(axis=1)!r:.60}")
+        begin = first_step(counts, start[:, None])
+    elif n_groups == 1:
+        begin = first_step(counts, np.ones((comparisons.n_annotators, 1, 1)))
+    else:
+        sample = _subsample(comparisons, rng, n_groups)
+        small = counts if sample is comparisons else Counts.of(sample, l2)
+        begin = first_step(small, starts(small, n_groups, n_restarts, rng))
+        if small is not counts:
+            run = climb(small, *begin, assignment, max_iter, max(tol, 1e-6))
+            best = int(np.argmax(run.value))
+            inward = np.linalg.pinv(counts.coordinates) @ small.coordinates
+            begin = run.shares[best : best + 1], run.phi[best : best + 1] @ inward.T
+    run = climb(counts, *begin, assignment, max_iter, tol)
+    return _finish(counts, run, int(np.argmax(run.value)), assignment, tol)
+
+
+def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
+    """Compare numbers of groups: held-out log-likelihood over annotators, and BIC with either meaning of n.
+
+    Every fold holds out whole annotators; held-out annotators are scored by log sum_u eta(u) prod_j p_u(j).
+
+    Parameters
+    ----------
+    comparisons : Comparisons
+    candidates : iterable of int, numbers of groups
+    criterion : 'heldout', 'bic' (n annotators) or 'bic_comparisons', decides the column 'chosen'
+    n_folds : int, from 2 to the number of annotators; seed : int
+    fit : further arguments of `fit_mixture`
+
+    Returns
+    -------
+    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons; heldout (nats per annotator), how far
+    it is behind the best candidate and the standard error of that paired difference (behind, behind_se); chosen (bool)
+
+    Raises
+    ------
+    ValueError
+        On no candidates, more groups than annotators in a fold's training part, an unknown criterion, folds out of
+        range, a start, or what `fit_mixture` refuses. Chapter 4.
+    """
+    import pandas as pd
+
+    candidates = sorted(set(candidates))
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ValueError(f"seed: expected an integer, as every fit begins with it anew, got {seed!r}")
+    n = comparisons.n_annotators
+    if not candidates:
+        raise ValueError("candidates: expected at least one number of groups, got none")
+    if criterion not in ("heldout", "bic", "bic_comparisons"):
+        raise ValueError(f"criterion: expected 'heldout', 'bic' or 'bic_comparisons', got {criterion!r}")
+    if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= n:
+        raise ValueError(f"n_folds: expected an integer in 2..{n}, got {n_folds!r}")
+    fold = np.random.default_rng(seed).permutation(n) % n_folds
+    most = n - int(np.bincount(fold).max())
+    if not all(_is_count(k) and k <= most for k in candidates):
+        raise ValueError(f"candidates: expected integers in 1..{most}, the annotators left by a fold, got {candidates}")
+    if "start" in fit:
+        raise ValueError("start: expected none, as every fold has other annotators")
+    rows, scores = [], []
+    for k in candidates:
+        whole = fit_mixture(comparisons, k, seed=seed, **fit)
+        heldout = np.empty(n)
+        for f in range(n_folds):
+            train, test = (_annotators(comparisons, np.flatnonzero(part)) for part in (fold != f, fold == f))
+            heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
+        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
+        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
+        scores.append(heldout)
+    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout"]
+    table = pd.DataFrame(rows, columns=columns).set_index("n_groups")
+    behind = np.array(scores)[int(np.argmax(table.heldout))] - np.array(scores)
+    table["behind"], table["behind_se"] = behind.mean(axis=1), behind.std(axis=1, ddof=1) / np.sqrt(n)
+    score = table.heldout if criterion == "heldout" else -table[criterion]
+    table["chosen"] = table.index == score.idxmax()
+    return table
+
+
+def _subsample(comparisons, rng, n_groups):
+    """Return the comparisons of some annotators, or all where they are few."""
+    n = comparisons.n_annotators
+    share = min(1.0, _SUBSAMPLE_ANNOTATORS / n, _SUBSAMPLE_COMPARISONS / len(comparisons))
+    size = max(int(share * n), min(n, 25 * n_groups))
+    return comparisons if size >= n else _annotators(comparisons, np.sort(rng.choice(n, size=size, replace=False)))
+
+
+def _annotators(comparisons, kept):
+    """Return the comparisons of the annotators kept, numbered anew in their order."""
+    number = np.full(comparisons.n_annotators, -1)
+    number[kept] = np.arange(len(kept))
+    inside = number[comparisons.annotator] >= 0
+    return Comparisons(
+        comparisons.features,
+        comparisons.winner[inside],
+        comparisons.loser[inside],
+        number[comparisons.annotator[inside]],
+        comparisons.items,
+    )
+
+
+def _finish(counts, run, best, assignment, tol):
+    """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
+    n_iter = int(run.passes[best])
+    history = np.array([values[best] for values in run.history[: n_iter + 1]])
+    shares, phi = run.shares[best], run.phi[best]
+    if assignment == "hard":
+        # The shares of the last assignment, not of the one before the last step.
+        shares = responsibilities(counts.log_likelihood(phi)[0], shares, True).mean(axis=0)
+    order = np.argsort(-shares, kind="stable")
+    shares, phi = shares[order], phi[order]
+    likelihood, down = counts.log_likelihood(phi)
+    with np.errstate(divide="ignore"):
+        joint = likelihood + np.log(shares)
+    if not run.converged[best]:
+        warnings.warn(
+            f"fit_mixture: stopped at max_iter={n_iter} before the objective settled to {tol:g}",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    q = responsibilities(likelihood, shares, assignment == "hard")
+    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
+    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
+    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
+    if not counts.penalty.any() and stride > 0.3 and (run.converged[best] or reach > 30):
+        warnings.warn(
+            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
+            "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return MixtureFit(
+        weights=shares,
+        parameters=phi @ counts.coordinates.T,
+        responsibilities=q,
+        log_likelihood=float(logsumexp(joint, axis=1).sum()),
+        history=history,
+        converged=bool(run.converged[best]),
+        n_iter=n_iter,
+    )
+
+
+def _is_count(value):
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+
+
+def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
+    n = comparisons.n_annotators
+    if not _is_count(n_groups) or n_groups > n:
+        raise ValueError(f"n_groups: expected an integer from 1 to the number of annotators, {n}, got {n_groups!r}")
+    if assignment not in ("soft", "hard"):
+        raise ValueError(f"assignment: expected 'soft' or 'hard', got {assignment!r}")
+    for name, value in (("n_restarts", n_restarts), ("max_iter", max_iter)):
+        if not _is_count(value):
+            raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
+    silent = np.flatnonzero(np.bincount(comparisons.annotator, minlength=n) == 0)
+    if len(silent):
+        raise ValueError(f"comparisons: expected at least one of every annotator, got none by annotator {silent[0]}")
+    l2, tol = float(as_float("l2", l2, ())), float(as_float("tol", tol, ()))
+    for name, value in (("l2", l2), ("tol", tol)):
+        if value < 0:
+            raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+    return l2, tol

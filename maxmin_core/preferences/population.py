@@ -1,0 +1,137 @@
+"""Populations of groups: shares and rewards, what pooling them leads to, how diverse they are, annotators drawn from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._validation import as_distribution, as_float, as_index
+from ._logistic import fit_logistic
+from .comparisons import Comparisons
+from .rewards import bradley_terry
+
+__all__ = ["Population", "diversity", "population_mle", "simulate_comparisons"]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """Hold groups of annotators: shares eta(u) and Bradley-Terry parameters phi_u.
+
+    Attributes
+    ----------
+    weights : (U,) float, a distribution over groups
+    parameters : (U, d) float, the reward of group u on features psi is <phi_u, psi>, in logits
+
+    ValueError on shapes that do not fit or weights that are no distribution. Chapter 2.
+    """
+
+    weights: np.ndarray
+    parameters: np.ndarray
+
+    def __post_init__(self):
+        parameters = as_float("parameters", self.parameters, ("U", "d")).copy()
+        weights = as_distribution("weights", self.weights, len(parameters)).copy()
+        for name, value in [("weights", weights), ("parameters", parameters)]:
+            value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
+    def preference(self, difference):
+        """Return P(first preferred | group) = sigma(<phi_u, Dpsi>), shape (U, n), from differences (n, d)."""
+        difference = as_float("difference", difference, ("n", self.parameters.shape[1]))
+        return bradley_terry(self.parameters @ difference.T)
+
+    def pooled(self, difference):
+        """Return what a pooled data set samples from, p_bar = sum_u eta(u) p_u, shape (n,)."""
+        return self.weights @ self.preference(difference)
+
+
+def population_mle(population, difference, pair_weights):
+    """Return phi*, the single reward that infinitely many pooled comparisons lead to; of minimum norm.
+
+    phi* minimises E_rho KL(p_bar || sigma(<phi, Dpsi>)), so that E_rho[(sigma(<phi*, Dpsi>) - p_bar) Dpsi] = 0.
+
+    Parameters
+    ----------
+    population : Population
+    difference : (n, d) float, feature differences of the compared pairs
+    pair_weights : (n,) float, the distribution rho over them; None means equal weights
+
+    Returns
+    -------
+    (d,) float, in logits per unit of feature
+
+    Raises
+    ------
+    ValueError
+        On shapes that do not fit or weights that are no distribution. Chapter 2.
+    """
+    difference = as_float("difference", difference, ("n", population.parameters.shape[1]))
+    pair_weights = as_distribution("pair_weights", pair_weights, len(difference))
+    # 1 - p_bar is computed as p_bar of the reversed pairs: it keeps its digits where p_bar rounds to one.
+    wins, losses = population.pooled(difference), population.pooled(-difference)
+    if min(wins.min(initial=1.0), losses.min(initial=1.0)) < 1e-250:
+        raise ValueError("population: expected margins below about 570 logits, got a preference that nearly underflows")
+    return fit_logistic(difference, pair_weights * wins, pair_weights * losses)
+
+
+def diversity(p, q, pair_weights=None):
+    """Return the total variation between two groups' preferences, E_rho |p - q|, in [0, 1].
+
+    Parameters
+    ----------
+    p, q : (n,) float in [0, 1], probability that the first item of each pair is preferred
+    pair_weights : (n,) float, the distribution rho over pairs; None means equal weights
+
+    Raises
+    ------
+    ValueError
+        On different lengths, a probability outside [0, 1], or weights that are no distribution. Chapters 1 and 2.
+    """
+    p = as_float("p", p, ("n",))
+    q = as_float("q", q, (len(p),))
+    for name, value in [("p", p), ("q", q)]:
+        if ((value < 0) | (value > 1)).any():
+            raise ValueError(f"{name}: expected probabilities in [0, 1], got range [{value.min()}, {value.max()}]")
+    return float(as_distribution("pair_weights", pair_weights, len(p)) @ np.abs(p - q))
+
+
+def simulate_comparisons(population, features, n_annotators, n_per_annotator, seed):
+    """Draw comparisons by simulated annotators: a group each from eta, pairs of items at random, answers from p_u.
+
+    Parameters
+    ----------
+    population : Population
+    features : (n_items, d) float
+    n_annotators : int, at least 1
+    n_per_annotator : int, or (n_annotators,) int, comparisons per annotator
+    seed : int or numpy.random.Generator
+
+    Returns
+    -------
+    (Comparisons, (n_annotators,) int: the group of each annotator)
+
+    Raises
+    ------
+    ValueError
+        On fewer than two items, no annotators, no comparisons, or shapes that do not fit. Chapter 4.
+    """
+    features = as_float("features", features, ("n_items", population.parameters.shape[1]))
+    if len(features) < 2:
+        raise ValueError(f"features: expected at least two items, got {len(features)}")
+    if not isinstance(n_annotators, int | np.integer) or n_annotators < 1:
+        raise ValueError(f"n_annotators: expected an integer of at least 1, got {n_annotators!r}")
+    counts = np.asarray(n_per_annotator)
+    counts = as_index(
+        "n_per_annotator", np.full(n_annotators, counts) if counts.ndim == 0 else counts, None, n_annotators
+    )
+    rng = np.random.default_rng(seed)
+    group = rng.choice(len(population.weights), size=n_annotators, p=population.weights)
+    annotator = np.repeat(np.arange(n_annotators), counts)
+    first = rng.integers(len(features), size=len(annotator))
+    second = (first + rng.integers(1, len(features), size=len(annotator))) % len(features)
+    rewards = features @ population.parameters.T
+    of = group[annotator]
+    first_wins = rng.random(len(annotator)) < bradley_terry(rewards[first, of] - rewards[second, of])
+    return (
+        Comparisons(features, np.where(first_wins, first, second), np.where(first_wins, second, first), annotator),
+        group,
+    )

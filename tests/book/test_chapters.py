@@ -1,0 +1,113 @@
+import nbformat
+import pytest
+
+from maxmin_core.book.chapters import Chapter, ChapterError, all_chapters, find_chapter, find_root, read_metrics, run
+
+
+def test_find(root):
+    assert find_root(root / "maxmin_core") == root
+    assert find_chapter(root, "1") == find_chapter(root, "01") == all_chapters(root)[0]
+    with pytest.raises(ValueError, match="chapter: expected one of 01.*got '99'"):
+        find_chapter(root, "99")
+    with pytest.raises(ValueError, match="expected to run inside the project's folder"):
+        find_root("/")
+
+
+def test_dependencies_are_followed(root):
+    names = {path.relative_to(root).as_posix() for path in find_chapter(root, "01").dependencies()}
+    direct = {"preferences/rewards.py", "alignment/policies.py", "book/claims.py", "book/plots.py", "data/__init__.py"}
+    indirect = {"preferences/comparisons.py", "preferences/_logistic.py", "_validation.py", "_files.py"}
+    sliders = {"book/slider.js", "book/slider.css"}
+    survey = {f"data/germanparties2009_{name}.csv" for name in ("comparisons", "respondents")}
+    assert {f"maxmin_core/{name}" for name in direct | indirect | sliders | survey} <= names
+    assert not {"maxmin_core/cli.py", "maxmin_core/book/site.py"} & names
+
+
+def test_a_run_leaves_notebook_metrics_and_log(project):
+    chapter, folder = find_chapter(project, "01"), project / "out"
+    metrics = run(chapter, "smoke", folder, seed=3)
+    assert metrics["claims"] == {"mini.two": {"value": 2.0, "interval": None}}
+    assert (metrics["profile"], metrics["seed"], metrics["title"]) == ("smoke", 3, "01_first")
+    assert read_metrics(folder) == [metrics]
+    injected = nbformat.read(folder / "notebooks" / chapter.path.name, as_version=4).cells[2].source
+    assert 'profile = "smoke"' in injected and "seed = 3" in injected
+    assert (folder / "logs" / "01.log").exists()
+    assert not list(folder.rglob(".*"))
+
+
+def test_a_failed_cell_is_named_and_leaves_nothing_half_done(project, add_cell):
+    chapter, folder = find_chapter(project, "01"), project / "out"
+    add_cell(chapter.path, "\nnumerator = 1\nnumerator / 0")
+    expected = (
+        r"01_first\.ipynb, cell 4 \(numerator = 1\): ZeroDivisionError: division by zero; see .*01\.failed\.ipynb"
+    )
+    with pytest.raises(ChapterError, match=expected):
+        run(chapter, "smoke", folder)
+    assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == ["01.failed.ipynb", "01.log"]
+
+
+def test_a_killed_kernel_is_named(project, add_cell):
+    chapter, folder = find_chapter(project, "02"), project / "out"
+    add_cell(chapter.path, "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(ChapterError, match=r"02_second\.ipynb, cell 4 \(import os, signal\): the kernel died"):
+        run(chapter, "smoke", folder)
+    assert not list(folder.rglob("*.json"))
+
+
+def test_a_full_disk_is_named(project, monkeypatch):
+    chapter, folder = find_chapter(project, "01"), project / "out"
+
+    def refuse(_, target, **more):
+        with open("/dev/full", "w") as full:
+            full.write("x")
+
+    monkeypatch.setattr("maxmin_core.chapters.execute", refuse)
+    with pytest.raises(OSError, match=r"disk full: .*01_first\.ipynb was not written"):
+        run(chapter, "smoke", folder)
+    assert not list(folder.rglob("*.ipynb")) and not list(folder.rglob("*.json"))
+
+
+def test_cells_that_were_skipped_are_noticed(project, add_cell):
+    chapter = find_chapter(project, "01")
+    add_cell(chapter.path, "import sys\nsys.exit(0)")
+    add_cell(chapter.path, "print('never')")
+    with pytest.raises(ChapterError, match="SystemExit|before the last cell"):
+        run(chapter, "smoke", project / "out")
+
+
+def test_records_of_an_earlier_run_do_not_survive(project):
+    chapter, folder = find_chapter(project, "01"), project / "out"
+    run(chapter, "smoke", folder)
+    notebook = nbformat.read(chapter.path, as_version=4)
+    notebook.cells[-1].source = "pass"
+    nbformat.write(notebook, chapter.path)
+    assert run(chapter, "smoke", folder)["claims"] == {}
+
+
+def test_a_cell_that_is_no_python_depends_on_everything(project, add_cell):
+    chapter = find_chapter(project, "01")
+    add_cell(chapter.path, "if True:\n    %time 1 + 1\n!ls")
+    assert "preferences.py" not in {path.name for path in chapter.dependencies()}
+    add_cell(chapter.path, "x = (1 +")
+    assert "preferences.py" in {path.name for path in chapter.dependencies()}
+
+
+def test_bad_notebooks_are_named(project):
+    import shutil
+
+    path = project / "notebooks" / "01_first.ipynb"
+    text = path.read_text()
+    path.write_text(text.replace("# 01_first", "no title"))
+    with pytest.raises(ValueError, match="expected a first cell with the title"):
+        Chapter("01", path).title  # noqa: B018
+    path.write_text(text.replace("question", "answer"))
+    with pytest.raises(ValueError, match="in the notebook's metadata"):
+        Chapter("01", path).question  # noqa: B018
+    shutil.copy(path, project / "notebooks" / "01_again.ipynb")
+    with pytest.raises(ValueError, match=r"one of each number, got 01_again.ipynb and 01_first.ipynb"):
+        all_chapters(project)
+
+
+def test_an_unknown_profile(project):
+    with pytest.raises(ValueError, match="profile: expected one of smoke, cpu, gpu, gpu-large, got 'tpu'"):
+        run(Chapter("01", project / "notebooks" / "01_first.ipynb"), "tpu", project / "out")

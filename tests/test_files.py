@@ -1,0 +1,59 @@
+import errno
+
+import pytest
+
+from maxmin_core._files import read_json, write_json, write_whole
+
+
+def test_written_whole(tmp_path):
+    write_json(tmp_path / "new" / "a.json", {"x": [1, None]})
+    assert read_json(tmp_path / "new" / "a.json") == {"x": [1, None]}
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_no_partial_one(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(type(error)), write_whole(path) as partial:
+        partial.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_full_disk_is_named(tmp_path):
+    # /dev/full refuses every write as a full disk does.
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match=r"disk full: .*a\.txt was not written") as raised, write_whole(path):
+        with open("/dev/full", "w") as full:
+            full.write("x" * 10)
+    assert raised.value.errno == errno.ENOSPC
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with write_whole(path) as partial:
+        partial.write_text("half")
+        assert path.read_text() == "old"
+        partial.write_text("new")
+    assert path.read_text() == "new"
+
+
+def test_other_errors_pass_unchanged(tmp_path):
+    with pytest.raises(PermissionError), write_whole(tmp_path / "a"):
+        raise PermissionError(errno.EACCES, "no")
+
+
+def test_nan_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(ValueError, match=r"a\.json: expected JSON"):
+        read_json(tmp_path / "a.json")

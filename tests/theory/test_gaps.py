@@ -1,0 +1,269 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maxmin_core.alignment import best_values, gibbs_policy, group_values
+from maxmin_core.preferences import Population, population_mle
+from maxmin_core.theory import gaps, mismatch
+from maxmin_core.theory.statements import (
+    alignment_gap,
+    falsify,
+    gap_bounds,
+    impossibility_bound,
+    observable_bound,
+    pairwise_bound,
+    reward_mismatch,
+    textbook_gap_bound,
+)
+
+seeds = st.integers(0, 2**32 - 1)
+decode, dimension = gaps.wide_sampler(2, 4, 2)
+
+
+def one_by_one(alignments):
+    """Yield (phi, phi_u, features, log_reference, beta, prompt_weights) of every instance, for the public functions."""
+    for b in range(len(alignments.phi)):
+        phi = alignments.phi[b]
+        yield (
+            phi,
+            phi + alignments.delta[b],
+            alignments.features[b],
+            alignments.log_reference[b],
+            float(alignments.beta[b]),
+            alignments.prompt_weights[b],
+        )
+
+
+def square(alignments, b):
+    """Return the pair weights of one instance as (X, Y, Y)."""
+    n_responses = alignments.features.shape[2]
+    rho = np.zeros((alignments.features.shape[1], n_responses, n_responses))
+    rho[:, *np.triu_indices(n_responses, 1)] = alignments.pair_weights[b]
+    return rho
+
+
+def relative_slack(kind, strengthen=1.0):
+    return lambda instance: 1 - strengthen * (1 - gaps.relative_slack(instance, kind))
+
+
+SEARCHES = [
+    ("lower", gaps.wide_sampler(2, 3, 2)),
+    ("upper", gaps.wide_sampler(2, 3, 2)),
+    ("pairwise", gaps.wide_sampler(2, 3, 2)),
+    ("observable", gaps.wide_sampler(1, 3, 2)),
+    ("impossibility", gaps.pooled_sampler(4, 1, 3, 2)),
+]
+
+
+class TestGap:
+    @given(seeds)
+    def test_identity_and_bounds_by_the_public_functions(self, seed):
+        alignments = decode(np.random.default_rng(seed).normal(size=(2, dimension)))
+        every = gaps.gaps(alignments)
+        for b, (phi, phi_u, features, log_reference, beta, prompts) in enumerate(one_by_one(alignments)):
+            policy = gibbs_policy(features @ phi, log_reference, beta)
+            rewards = (features @ phi_u)[None]
+            gap = alignment_gap(policy, rewards[0], log_reference, beta, prompts)
+            best = best_values(rewards, log_reference, beta, prompts)
+            by_values = best - group_values(policy, rewards, log_reference, beta, prompts)
+            scale = np.abs(rewards).max() + beta
+            np.testing.assert_allclose(gap, by_values[0], rtol=1e-9, atol=1e-13 * scale)
+            np.testing.assert_allclose(gap, every[b], rtol=1e-9, atol=1e-13 * scale)
+            lower, upper = gap_bounds(phi, phi_u, features, log_reference, beta, prompts)
+            assert lower <= every[b] * (1 + 1e-9) and every[b] <= upper * (1 + 1e-9)
+            rho = square(alignments, b)
+            arguments = features, rho, log_reference, beta, prompts
+            pairwise = pairwise_bound(phi, phi_u, features, log_reference, beta, prompts)
+            assert observable_bound(phi, phi_u, *arguments) <= pairwise * (1 + 1e-12) <= every[b] * (1 + 1e-9)
+            # The order in which a pair is shown is immaterial.
+            turned = features, rho.swapaxes(1, 2), log_reference, beta, prompts
+            assert observable_bound(phi, phi_u, *arguments) == observable_bound(phi, phi_u, *turned)
+            population = Population([0.3, 0.7], np.clip([phi_u, phi], -3, 3))
+            first, second = np.triu_indices(4, 1)
+            pairs = (features[:, first] - features[:, second]).reshape(-1, 2)
+            single = population_mle(population, pairs, alignments.pair_weights[b].ravel())
+            cost = alignment_gap(
+                gibbs_policy(features @ single, log_reference, beta),
+                features @ population.parameters[0],
+                log_reference,
+                beta,
+                prompts,
+            )
+            assert impossibility_bound(population, 0, *arguments) <= cost * (1 + 1e-7) + 1e-15
+
+    @pytest.mark.parametrize(("kind", "sampler"), SEARCHES)
+    def test_bound_withstands_the_search_and_is_tight(self, kind, sampler):
+        found = falsify(relative_slack(kind), *sampler, n_random=5000, n_adversarial=100, seed=0, n_steps=80)
+        assert found.n_violations == 0
+        assert found.slack < 0.01
+
+    @pytest.mark.parametrize(("kind", "sampler"), SEARCHES)
+    def test_a_bound_ten_per_cent_stronger_is_refuted(self, kind, sampler):
+        slack = relative_slack(kind, strengthen=1.1)
+        found = falsify(slack, *sampler, n_random=5000, n_adversarial=100, seed=0, n_steps=80)
+        assert found.slack < -0.05 and found.n_violations > 0
+
+    def test_small_gaps_keep_their_digits(self):
+        # Two responses, uniform reference, phi = 0: KL = -log(1 - q^2) / 2 with q = tanh(delta / (2 beta)).
+        delta = np.logspace(-12, 1, 14)
+        zero, one = np.zeros((14, 1)), np.ones(14)
+        features = np.tile([[[[1.0], [0.0]]]], (14, 1, 1, 1))
+        half = np.full((14, 1, 2), -np.log(2))
+        found = gaps.gaps(gaps.Alignments(zero, delta[:, None], features, half, one, np.ones((14, 1))))
+        np.testing.assert_allclose(found, -0.5 * np.log1p(-(np.tanh(delta / 2) ** 2)), rtol=1e-10)
+
+    def test_any_gauge(self):
+        rng = np.random.default_rng(0)
+        phi, phi_u, features, log_reference, beta, _ = next(one_by_one(decode(rng.normal(size=(1, dimension)))))
+        shifted = features + rng.normal(size=(2, 1, 2))
+        for bound in (gap_bounds, textbook_gap_bound, pairwise_bound):
+            np.testing.assert_allclose(
+                bound(phi, phi_u, shifted, log_reference, beta), bound(phi, phi_u, features, log_reference, beta)
+            )
+
+    def test_no_difference_no_gap(self):
+        phi, _, features, log_reference, beta, _ = next(
+            one_by_one(decode(np.random.default_rng(0).normal(size=(1, dimension))))
+        )
+        assert gap_bounds(phi, phi, features, log_reference, beta) == (0.0, 0.0)
+        rho = np.full((2, 4, 4), 1 / 24) * (1 - np.eye(4))
+        assert observable_bound(phi, phi, features, rho, log_reference, beta) == 0
+
+    def test_the_textbook_bound_is_vacuous_on_one_hot_features(self):
+        one_hot, uniform = np.eye(3)[None], np.full((1, 3), -np.log(3))
+        phi, phi_u = np.zeros(3), np.array([1.0, 0.0, -1.0])
+        assert textbook_gap_bound(phi, phi_u, one_hot, uniform, 1.0) < 1e-15
+        assert gap_bounds(phi, phi_u, one_hot, uniform, 1.0)[0] > 0.18
+
+    def test_the_textbook_bound_by_hand(self):
+        # Two responses, one feature: the covariance is pi (1 - pi), least at the far end.
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        q = 1 / (1 + np.exp(-2.0))
+        np.testing.assert_allclose(textbook_gap_bound([0.0], [2.0], features, half, 1.0), q * (1 - q) / 2 * 4)
+
+    def test_the_observable_bound_by_hand(self):
+        # c = min(1/4, q (1 - q)) / 1, and the preferences are the policies: 8 c (1/2 - q)^2.
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        q = 1 / (1 + np.exp(-2.0))
+        rho = np.array([[[0.0, 0.4], [0.6, 0.0]]])
+        bound = observable_bound([0.0], [2.0], features, rho, half, 1.0)
+        np.testing.assert_allclose(bound, 8 * q * (1 - q) * (0.5 - q) ** 2)
+        np.testing.assert_allclose(pairwise_bound([0.0], [2.0], features, half, 1.0), bound)
+
+    def test_a_response_outside_the_support(self):
+        features, masked = np.array([[[1.0], [0.0], [5.0]]]), np.log([[0.5, 0.5, 1e-300]])
+        masked[0, 2] = -np.inf
+        two = gap_bounds([0.0], [2.0], features[:, :2], np.log([[0.5, 0.5]]), 1.0)
+        np.testing.assert_allclose(gap_bounds([0.0], [2.0], features, masked, 1.0), two)
+        rho = np.array([[[0.0, 0.5, 0.5], [0, 0, 0], [0, 0, 0]]])
+        assert observable_bound([0.0], [2.0], features, rho, masked, 1.0) == 0
+
+    def test_the_gap_is_not_monotone_in_the_share(self):
+        # theory.md, section 3: a larger share of its own, a larger gap.
+        psi = np.array([[-1.0, 2.0], [2.0, -1.0], [-1.0, -2.0]])
+        difference, rho = psi[[0, 0, 1]] - psi[[1, 2, 2]], np.array([4.0, 5.0, 5.0]) / 14
+        log_reference, found, misses = np.full((1, 3), -np.log(3)), [], []
+        for share in (0.05, 0.3):
+            phi = population_mle(Population([share, 1 - share], [[1.0, -3.0], [3.0, 1.0]]), difference, rho)
+            policy = gibbs_policy((psi @ phi)[None], log_reference, 1.0)
+            found.append(alignment_gap(policy, (psi @ [1.0, -3.0])[None], log_reference, 1.0))
+            misses.append(reward_mismatch(phi, [1.0, -3.0]))
+        np.testing.assert_allclose(found, [0.897, 1.305], atol=5e-4)
+        np.testing.assert_allclose(misses, [3.66, 3.11], atol=5e-3)
+
+    @pytest.mark.parametrize(
+        ("change", "name"),
+        [
+            ({"beta": 0.0}, "beta"),
+            ({"phi_u": [1.0]}, "phi_u"),
+            ({"prompt_features": np.ones((1, 2))}, "prompt_features"),
+            ({"log_reference": np.log([[0.5, 0.6]])}, "log_reference"),
+            ({"prompt_weights": [0.5]}, "prompt_weights"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, change, name):
+        arguments = {
+            "phi": [1.0, 0.0],
+            "phi_u": [0.0, 1.0],
+            "prompt_features": np.ones((1, 2, 2)),
+            "log_reference": np.log([[0.5, 0.5]]),
+            "beta": 1.0,
+        }
+        for bound in (gap_bounds, textbook_gap_bound, pairwise_bound):
+            with pytest.raises(ValueError, match=f"^{name}: expected"):
+                bound(**(arguments | change))
+
+    @pytest.mark.parametrize(
+        "rho",
+        [
+            None,
+            np.eye(2)[None] / 2,
+            [[[0.1, 0.4], [0.4, 0.1]]],
+            [[[0, 0.9], [0, 0]]],
+            [[[0, 2.0], [-1.0, 0]]],
+            [[0, 1.0]],
+        ],
+    )
+    def test_bad_pair_weights_are_named(self, rho):
+        with pytest.raises(ValueError, match="^pair_weights: expected"):
+            observable_bound([1.0], [0.0], np.ones((1, 2, 1)), rho, np.log([[0.5, 0.5]]), 1.0)
+
+    def test_the_bound_of_every_group_is_its_own(self):
+        # Three unlike groups: the bound of group u is that of group 0 after moving u to the front by hand.
+        rng = np.random.default_rng(1)
+        shares, parameters = np.array([0.2, 0.5, 0.3]), rng.normal(size=(3, 2))
+        rho = np.full((1, 3, 3), 1 / 6) * (1 - np.eye(3))
+        world = rng.normal(size=(1, 3, 2)), rho, np.full((1, 3), -np.log(3)), 1.0
+        of = [impossibility_bound(Population(shares, parameters), u, *world) for u in range(3)]
+        for u, order in enumerate([[0, 1, 2], [1, 0, 2], [2, 0, 1]]):
+            moved = Population(shares[order], parameters[order])
+            np.testing.assert_allclose(of[u], impossibility_bound(moved, 0, *world))
+        assert len(set(np.round(of, 6))) == 3
+
+    def test_responses_that_are_never_drawn_do_not_blur_the_gap(self):
+        # The third response is masked, and its reward far away: gap and bounds are those of the other two.
+        for e in (1e-6, 1e-8):
+            features, masked = np.array([[[[1.0], [0.0], [1000 / e]]]]), np.log([[[0.5, 0.5, 1.0]]])
+            masked[..., 2] = -np.inf
+            one = gaps.Alignments(np.zeros((1, 1)), np.full((1, 1), e), features, masked, np.ones(1), np.ones((1, 1)))
+            np.testing.assert_allclose(gaps.gaps(one), e**2 / 8, rtol=1e-6)
+
+    def test_a_wrong_bound_is_a_violation_even_where_the_truth_is_zero(self):
+        assert mismatch.shortfall(np.array([1.0]), np.array([0.0]))[0] == -np.inf
+        assert np.isnan(mismatch.shortfall(np.array([0.0]), np.array([0.0]))[0])
+        assert np.isnan(mismatch.shortfall(np.array([1.0]), np.array([np.nan]))[0])
+        assert mismatch.shortfall(np.array([1.0]), np.array([2.0]))[0] == 0.5
+
+    @pytest.mark.parametrize("n_steps", [0, 1, 2.5])
+    def test_a_grid_has_two_ends(self, n_steps):
+        with pytest.raises(ValueError, match="^n_steps: expected an integer of at least 2"):
+            textbook_gap_bound([0.0], [2.0], np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]]), 1.0, n_steps=n_steps)
+
+    def test_overflow_is_named(self):
+        features, half = np.array([[[1.0], [0.0]]]), np.log([[0.5, 0.5]])
+        for phi, phi_u, name in [([1e160], [0.0], "phi"), ([0.0], [1e160], "phi_u"), ([1e308], [-1e308], "phi")]:
+            with pytest.raises(ValueError, match=f"^{name}: expected rewards over beta below 1e150"):
+                gap_bounds(phi, phi_u, features, half, 1.0)
+
+    def test_a_bad_group_is_named(self):
+        population = Population([0.5, 0.5], [[1.0], [2.0]])
+        with pytest.raises(ValueError, match=r"^u: expected a group in 0\.\.1, got 2"):
+            impossibility_bound(population, 2, np.ones((1, 2, 1)), [[[0, 1.0], [0, 0]]], np.log([[0.5, 0.5]]), 1.0)
+
+
+def test_the_sampler_is_wide():
+    decode_population, n = mismatch.wide_sampler(6, 3, 2)
+    instances = decode_population(np.random.default_rng(0).normal(size=(20_000, n)))
+    positive = np.where(instances.weights > 0, instances.weights, np.nan)
+    assert set((instances.weights > 0).sum(axis=1)) == {2, 3, 4, 5, 6}
+    assert np.nanmax(np.nanmax(positive, 1) / np.nanmin(positive, 1)) > 900
+    sizes = np.abs(instances.parameters).max(axis=(1, 2))
+    assert sizes.max() / sizes.min() > 1e3
+
+    decode_alignment, n = gaps.wide_sampler(2, 3, 2)
+    alignments = decode_alignment(np.random.default_rng(0).normal(size=(20_000, n)))
+    for size, ratio in [(np.abs(alignments.delta).max(axis=1), 1e3), (alignments.beta, 50)]:
+        assert size.max() / size.min() > ratio
+    for uneven in (np.exp(alignments.log_reference), alignments.prompt_weights, alignments.pair_weights[:, 0]):
+        assert np.median(uneven.max(axis=-1) / uneven.min(axis=-1)) > 1.5
