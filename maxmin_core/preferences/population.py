@@ -1,4 +1,4 @@
-"""Populations of groups: shares and rewards, what pooling them leads to, how diverse they are, annotators drawn from them."""
+"""Populations of groups: shares and rewards, what pooling them leads to, how diverse they are, simulated annotators."""
 
 from dataclasses import dataclass
 
