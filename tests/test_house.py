@@ -4,10 +4,13 @@ import ast
 import importlib
 import itertools
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,14 +97,42 @@ def test_import_is_light():
     assert done.returncode == 0, done.stderr
 
 
-def test_torch_lives_in_lm_only(root):
-    for path in tracked(root, "maxmin_core/*.py"):
-        if "lm" in path.relative_to(root).parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.split(".")[0] in {"torch", "transformers", "trl"}], path
+def lint_imports(root, folder):
+    """Hold the contracts of pyproject.toml against the package in `folder`; return the finished process."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo", root / "pyproject.toml"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_imports_keep_their_contracts(root):
+    done = lint_imports(root, root)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("alignment/welfare.py", "import torch", "The science knows neither language models nor pages"),
+        ("alignment/welfare.py", "import torch", "torch and its kin live in lm alone"),
+        ("book/claims.py", "import transformers", "torch and its kin live in lm alone"),
+        ("preferences/comparisons.py", "from ..book import claims", "The science knows neither"),
+        ("navigation.py", "from .lm import settings", "The science knows neither"),
+        ("alignment/policies.py", "from ..theory import mismatch", "Imports run downwards"),
+        ("preferences/comparisons.py", "from .. import solve", "Imports run downwards"),
+        ("theory/gaps.py", "from ..alignment import _dual", "A private module is its wing's own"),
+        ("lm/settings.py", "import matplotlib", "What draws and runs pages lives in book alone"),
+        ("wing/__init__.py", "import numpy", "Imports run downwards"),
+    ],
+)
+def test_a_contract_is_broken(root, tmp_path, file, line, broken):
+    shutil.copytree(root / "maxmin_core", tmp_path / "maxmin_core", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "maxmin_core" / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{line}\n")
+    done = lint_imports(root, tmp_path)
+    assert done.returncode == 1
+    assert re.search(rf"{broken}.* BROKEN", done.stdout), done.stdout
 
 
 def test_public_names_exist_and_are_documented(root):
@@ -176,8 +207,6 @@ def test_make_help_lists_every_target(root):
     ],
 )
 def test_make_names_what_is_missing(root, tmp_path, prepare, message):
-    import shutil
-
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(root / name, tmp_path / name)
     prepare(tmp_path)

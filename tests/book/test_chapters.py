@@ -61,7 +61,7 @@ def test_a_full_disk_is_named(project, monkeypatch):
         with open("/dev/full", "w") as full:
             full.write("x")
 
-    monkeypatch.setattr("maxmin_core.chapters.execute", refuse)
+    monkeypatch.setattr("maxmin_core.book.chapters.execute", refuse)
     with pytest.raises(OSError, match=r"disk full: .*01_first\.ipynb was not written"):
         run(chapter, "smoke", folder)
     assert not list(folder.rglob("*.ipynb")) and not list(folder.rglob("*.json"))
