@@ -15,8 +15,9 @@ from pathlib import Path
 
 from . import __version__
 from ._files import write_whole
-from .book.chapters import QUIET, ChapterError, execute, find_chapter, find_root, read_metrics, run
+from .book.chapters import find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
+from .book.running import QUIET, ChapterError, execute, run
 from .book.site import SiteError, judge_runs, render
 
 __all__ = ["main"]

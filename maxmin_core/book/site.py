@@ -9,6 +9,7 @@ from pathlib import Path
 from .._files import read_json, write_whole
 from .chapters import Chapter, all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
+from .reference import reference_pages
 
 __all__ = ["SiteError", "judge_runs", "render", "stage"]
 
@@ -46,6 +47,7 @@ def stage(root, folder):
     pages[generated / "chapters.md"] = _chapter_table(chapters, runs).encode()
     pages[generated / "claims.md"] = _claims_table(judge_runs(root, folder)).encode()
     pages[generated / "runs.md"] = _run_table(runs).encode()
+    pages |= {generated / "api" / f"{room}.md": text.encode() for room, text in reference_pages().items()}
     for path in source.rglob("*"):
         if path.is_file() and path.relative_to(source) not in pages:
             path.unlink()

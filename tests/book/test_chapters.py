@@ -1,7 +1,8 @@
 import nbformat
 import pytest
 
-from maxmin_core.book.chapters import Chapter, ChapterError, all_chapters, find_chapter, find_root, read_metrics, run
+from maxmin_core.book.chapters import Chapter, all_chapters, find_chapter, find_root, read_metrics
+from maxmin_core.book.running import ChapterError, made_by, run
 
 
 def test_find(root):
@@ -23,6 +24,62 @@ def test_dependencies_are_followed(root):
     assert not {"maxmin_core/cli.py", "maxmin_core/book/site.py"} & names
 
 
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [
+        # A face shows what others define: the chapter depends on those, not on the wing.
+        ("from maxmin_core.alignment import gibbs_policy", {"alignment.policies"}),
+        ("from maxmin_core.alignment import solve as s, Nash", {"alignment.solution", "alignment.welfare"}),
+        ("from maxmin_core import solve, load_survey", {"alignment.solution", "data"}),
+        ("from maxmin_core.theory import falsify", {"theory.falsification"}),
+        ("from maxmin_core import navigation", {"navigation"}),
+        ("from maxmin_core.book import plots", {"book.plots"}),
+        ("from maxmin_core.book.claims import PROFILES, record", {"book.claims"}),
+        ("def f():\n    import maxmin_core.intervals", {"intervals"}),
+        # A face that is imported whole stands for all that it shows.
+        ("import maxmin_core.alignment", {"alignment"}),
+        ("from maxmin_core.alignment import *", {"alignment"}),
+        ("import numpy, maxmin_core_of_another\nfrom maxmin_core.nowhere import x", set()),
+    ],
+)
+def test_a_name_belongs_to_the_module_that_defines_it(project, add_cell, line, modules):
+    chapter = find_chapter(project, "02")
+    add_cell(chapter.path, line)
+    assert chapter.modules() == tuple(sorted(f"maxmin_core.{name}" for name in modules))
+
+
+def test_every_name_of_the_faces_is_found_where_python_finds_it():
+    # By another route: functions and classes know the module that defined them.
+    import maxmin_core
+    from maxmin_core import alignment, preferences, theory
+    from maxmin_core.book._names import home
+
+    for face in (maxmin_core, alignment, preferences, theory):
+        for name in face.__all__:
+            assert home(face.__name__, name) == getattr(face, name).__module__, name
+
+
+def test_a_fingerprint_is_of_the_code_behind_the_imports(project, add_cell):
+    one, two = (find_chapter(project, number) for number in ("01", "02"))
+    plain = two.fingerprint()
+    add_cell(two.path, "from maxmin_core.alignment import gibbs_policy")
+    assert two.fingerprint() not in (plain, one.fingerprint())
+    # The same imports, the same code, whatever else the notebooks hold.
+    add_cell(one.path, "from maxmin_core.alignment.policies import gibbs_policy as g")
+    assert one.fingerprint() == two.fingerprint()
+
+
+def test_metadata_say_whether_runs_are_shown(project):
+    chapter = find_chapter(project, "01")
+    assert chapter.question == "Does it run?" and not chapter.needs_runs
+    assert "maxmin_core.lm.experiment" not in chapter.modules()
+    text = chapter.path.read_text()
+    chapter.path.write_text(text.replace('"question": "Does it run?"', '"question": "Does it run?", "runs": true'))
+    assert chapter.needs_runs
+    # It imports nothing of them: the training still counts.
+    assert "maxmin_core.lm.experiment" in chapter.modules()
+
+
 def test_a_run_leaves_notebook_metrics_and_log(project):
     chapter, folder = find_chapter(project, "01"), project / "out"
     metrics = run(chapter, "smoke", folder, seed=3)
@@ -32,6 +89,7 @@ def test_a_run_leaves_notebook_metrics_and_log(project):
     injected = nbformat.read(folder / "notebooks" / chapter.path.name, as_version=4).cells[2].source
     assert 'profile = "smoke"' in injected and "seed = 3" in injected
     assert (folder / "logs" / "01.log").exists()
+    assert made_by(chapter, folder).exists()
     assert not list(folder.rglob(".*"))
 
 
@@ -61,7 +119,7 @@ def test_a_full_disk_is_named(project, monkeypatch):
         with open("/dev/full", "w") as full:
             full.write("x")
 
-    monkeypatch.setattr("maxmin_core.book.chapters.execute", refuse)
+    monkeypatch.setattr("maxmin_core.book.running.execute", refuse)
     with pytest.raises(OSError, match=r"disk full: .*01_first\.ipynb was not written"):
         run(chapter, "smoke", folder)
     assert not list(folder.rglob("*.ipynb")) and not list(folder.rglob("*.json"))
@@ -78,18 +136,21 @@ def test_cells_that_were_skipped_are_noticed(project, add_cell):
 def test_records_of_an_earlier_run_do_not_survive(project):
     chapter, folder = find_chapter(project, "01"), project / "out"
     run(chapter, "smoke", folder)
+    before = made_by(chapter, folder)
     notebook = nbformat.read(chapter.path, as_version=4)
-    notebook.cells[-1].source = "pass"
+    notebook.cells[-1].source = "from maxmin_core import gibbs_policy"
     nbformat.write(notebook, chapter.path)
     assert run(chapter, "smoke", folder)["claims"] == {}
+    # What code made the results is said once.
+    assert before != made_by(chapter, folder) and list((folder / "made").iterdir()) == [made_by(chapter, folder)]
 
 
 def test_a_cell_that_is_no_python_depends_on_everything(project, add_cell):
     chapter = find_chapter(project, "01")
     add_cell(chapter.path, "if True:\n    %time 1 + 1\n!ls")
-    assert "preferences.py" not in {path.name for path in chapter.dependencies()}
+    assert "population.py" not in {path.name for path in chapter.dependencies()}
     add_cell(chapter.path, "x = (1 +")
-    assert "preferences.py" in {path.name for path in chapter.dependencies()}
+    assert "population.py" in {path.name for path in chapter.dependencies()}
 
 
 def test_bad_notebooks_are_named(project):
