@@ -36,12 +36,7 @@ def home(module, name):
     """Return the module that defines what `from module import name` gives: faces that re-export it are followed."""
     if f"{module}.{name}" in modules():
         return f"{module}.{name}"
-    for node in ast.walk(tree(module)):
-        if isinstance(node, ast.ImportFrom) and (source := _source(module, node)) in modules():
-            for alias in node.names:
-                if name == (alias.asname or alias.name):
-                    return home(source, alias.name)
-    return module
+    return home(*_taken(module)[name]) if name in _taken(module) else module
 
 
 def imported(code):
@@ -54,6 +49,16 @@ def imported(code):
             found |= {home(node.module, alias.name) for alias in node.names}
     # What does not exist stops the chapter at the cell that asks for it.
     return tuple(sorted(found & set(modules())))
+
+
+@cache
+def _taken(module):
+    """What a module takes from others of the package: its name there to (module, name)."""
+    found = {}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.ImportFrom) and (source := _source(module, node)) in modules():
+            found |= {alias.asname or alias.name: (source, alias.name) for alias in node.names}
+    return found
 
 
 def _source(module, node):

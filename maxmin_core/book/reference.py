@@ -27,7 +27,7 @@ def reference_pages() -> dict[str, str]:
     Examples
     --------
     >>> print(reference_pages()["intervals"].splitlines()[0])
-    ## `maxmin_core.intervals`
+    ## `intervals`
     """
     pages = {PACKAGE: [_index()]}
     for module in _public():

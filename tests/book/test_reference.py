@@ -7,7 +7,7 @@ import re
 import pytest
 
 import maxmin_core
-from maxmin_core.book import reference
+from maxmin_core.book import _names, reference
 from maxmin_core.book.reference import reference_pages
 
 
@@ -67,9 +67,11 @@ def test_a_constant_is_told_by_its_comment(monkeypatch, tmp_path):
     names["maxmin_core"].write_text("__all__ = []")
     monkeypatch.setattr(reference, "modules", lambda: names)
     monkeypatch.setattr("maxmin_core.book._names.modules", lambda: names)
-    reference.tree.cache_clear()
+    for cached in (_names.tree, _names._taken):
+        cached.cache_clear()
     text = reference_pages()["a"]
-    reference.tree.cache_clear()
+    for cached in (_names.tree, _names._taken):
+        cached.cache_clear()
     assert ".. py:data:: BOTH\n   :module: maxmin_core.a\n   :value: (1, 2)\n\n   One line, and another.\n" in text
     assert ".. py:data:: MANY\n   :module: maxmin_core.a\n```" in text
 
