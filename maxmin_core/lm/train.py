@@ -18,7 +18,7 @@ from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
 from .policy import last_checkpoint, load_policy, prompt_tokens
 from .profiles import key
 
-__all__ = ["METHODS", "GroupReward", "Method", "train"]
+__all__ = ["METHODS", "GroupReward", "Method", "make_trainer", "train"]
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,6 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
         When the folder holds a run of another configuration, prompts differ in length or leave no room, or a reward is
         not finite. Chapter 8.
     """
-    from datasets import Dataset
-
     beta = profile.beta if beta is None else beta
     settings = {"method": {**asdict(method), "welfare": method.welfare.__name__}, "profile": asdict(profile)}
     # Who draws the texts may change on the way.
@@ -144,33 +142,42 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
     _claim(folder, settings)
     if (folder / "done.json").exists():
         return folder
-    model, tokenizer = load_policy(reference)
-    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
     counted = method.welfare is Utilitarian and not method.equal
     welfare = Utilitarian(rewards.weights) if counted else method.welfare()
     reward = GroupReward(rewards, welfare, method.rate, groups=groups, per_response=method.per_response)
-    memory = _Memory(reward, folder, stop_at)
-    trainer = RLOOTrainer(
-        model,
-        reward,
-        _configuration(profile, folder, seed, beta),
-        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
-        processing_class=tokenizer,
-        callbacks=[memory],
+    trainer = make_trainer(
+        reward, prompts, reference, profile, folder, seed=seed, beta=beta, callbacks=[_Memory(reward, folder, stop_at)]
     )
-    trainer.remove_callback(PrinterCallback)
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
     trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
     if trainer.state.global_step < profile.steps:
         return None
     if trainer.is_world_process_zero():
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        trainer.processing_class.save_pretrained(folder)
         write_json(folder / "done.json", {"steps": trainer.state.global_step})
         for checkpoint in folder.glob("checkpoint-*"):
             shutil.rmtree(checkpoint)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def make_trainer(reward, prompts, reference, profile, folder, *, seed, beta=None, callbacks=()):
+    """Return TRL's trainer for a reward, ready to train a policy from the reference; nothing is trained yet."""
+    from datasets import Dataset
+
+    model, tokenizer = load_policy(reference)
+    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
+    trainer = RLOOTrainer(
+        model,
+        reward,
+        _configuration(profile, folder, seed, profile.beta if beta is None else beta),
+        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
+        processing_class=tokenizer,
+        callbacks=[*callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class _Memory(TrainerCallback):
