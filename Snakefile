@@ -13,7 +13,7 @@ from pathlib import Path
 import maxmin_core
 from maxmin_core.book.chapters import PROFILES, all_chapters
 from maxmin_core.lm.profiles import find_profile
-from maxmin_core.lm.results import RUN_CODE, seeds
+from maxmin_core.lm.results import code_files, seeds
 from maxmin_core.lm.settings import SETTINGS
 
 ROOT = Path(workflow.basedir)
@@ -57,8 +57,7 @@ rule pages:
 
 # The language-model runs, for the chapters that show them. Their cache knows settings and code by itself: a rule whose
 # inputs changed in a comment finds everything there and ends in seconds.
-CODE = Path(maxmin_core.__file__).parent
-LM = sorted({*(CODE / "lm").glob("*.py"), *(CODE / f"{module}.py" for module in RUN_CODE)})
+LM = code_files(find_profile(PROFILE))
 RUNS = [(name, seed) for name in SETTINGS for seed in seeds(name, find_profile(PROFILE))]
 
 
