@@ -67,7 +67,7 @@ if any(chapter.needs_runs for chapter in CHAPTERS.values()):
     BASE = f"{OUT}/lm/{base_folder(profile, OUT).name}"
     for setting in SETTINGS:
         for seed in seeds(setting, profile):
-            RUNS[setting, seed] = f"{OUT}/lm/{SETTINGS[setting].slug}-{run_folder(setting, seed, profile, OUT).name}"
+            RUNS[setting, seed] = f"{OUT}/lm/{SETTINGS[setting].slug}-{run_folder(setting, profile, OUT, seed=seed).name}"
 
 
 if RUNS:

@@ -140,7 +140,7 @@ def _train(options):
         )
     wanted = [(name, seed) for name in SETTINGS for seed in seeds(name, profile)]
     for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
-        folders = run_methods(setting, seed, profile, root, methods=options.method, say=_say)
+        folders = run_methods(setting, profile, root, seed=seed, methods=options.method, say=_say)
         if os.environ.get("RANK", "0") != "0":
             continue
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
