@@ -29,16 +29,16 @@ def reference_pages() -> dict[str, str]:
     >>> print(reference_pages()["intervals"].splitlines()[0])
     ## `intervals`
     """
-    pages = {PACKAGE: [_index()]}
+    pages, seen = {PACKAGE: [_index()]}, set()
     for module in _public():
         face = ".".join(module.split(".")[:2])
-        # What a face re-exports has its place in the part of the module that defines it, where that has a part.
-        homes = {name: home(module, name) for name in exports(module)}
+        # What is re-exported has its place in the part of the module that defines it; a private module has no part.
         shown = [
             (name, face if name in exports(face) else module, place)
-            for name, place in homes.items()
-            if place == module or (place.startswith(f"{module}.") and place not in _public())
+            for name in exports(module)
+            if (place := home(module, name)) == module or (place.startswith(f"{face}._") and (place, name) not in seen)
         ]
+        seen |= {(place, name) for name, _, place in shown}
         lines = [] if module == face and modules()[module].name == "__init__.py" else [f"## `{_last(module)}`", ""]
         lines += ["```{eval-rst}", f".. automodule:: {module}", "```", ""]
         if len(shown) > 1:
@@ -81,7 +81,7 @@ def _last(module):
 
 def _index():
     """A table of the names that the package itself offers, with links to where they are explained."""
-    rows: dict[str, list[str]] = {}
+    rows = {}
     for name in exports(PACKAGE):
         face = ".".join(home(PACKAGE, name).split(".")[:2])
         rows.setdefault(face, []).append(f"{{py:obj}}`{name} <{face}.{name}>`")
@@ -100,12 +100,22 @@ def _entry(module, name, place):
                 else "class"
             )
             return f".. auto{kind}:: {place}.{name}\n   :members:"
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(getattr(target, "id", None) == name for target in targets):
-            value = ast.unparse(node.value)
+        if isinstance(node, ast.Assign | ast.AnnAssign) and (value := _value(node, name)):
             shown = f"   :value: {value}\n" if len(value) < 80 else ""
             return f".. py:data:: {name}\n   :module: {place}\n{shown}\n   {_comment(module, node.lineno)}".rstrip()
     raise ValueError(f"{module}: expected a definition of {name}, which stands in __all__, got none")
+
+
+def _value(node, name):
+    """What an assignment gives a name, as text; nothing where it does not mention the name."""
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        pairs = [(target, node.value)]
+        if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+            pairs = list(zip(target.elts, node.value.elts, strict=True))
+        for one, value in pairs:
+            if getattr(one, "id", None) == name:
+                return ast.unparse(value)
+    return ""
 
 
 def _comment(module, line):

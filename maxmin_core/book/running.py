@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import read_json, write_json, write_whole
-from .claims import METRICS_VARIABLE, PROFILES
+from ._recording import METRICS_VARIABLE, PROFILES
 
 if TYPE_CHECKING:
     from .chapters import Chapter
 
 __all__ = ["QUIET", "ChapterError", "execute", "made_by", "run"]
 
-#: What other libraries would print into the pages, progress of every file and warnings of their own deprecations, is
-#: turned off by these environment variables.
+# What other libraries would print into the pages, progress of every file and warnings of their own deprecations, is
+# turned off by these environment variables.
 QUIET = {
     "TRANSFORMERS_VERBOSITY": "error",
     "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
@@ -32,8 +32,10 @@ QUIET = {
 }
 
 # What the report prints the version of.
-_PACKAGES = ("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake")
-_PACKAGES += ("torch", "transformers", "trl")
+_PACKAGES = (
+    *("numpy", "scipy", "pandas", "matplotlib", "seaborn", "choix", "papermill", "jupyter-book", "snakemake"),
+    *("torch", "transformers", "trl"),
+)
 
 
 class ChapterError(Exception):
