@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import itertools
 import json
 import os
@@ -143,6 +144,59 @@ def test_public_names_exist_and_are_documented(root):
         for public in getattr(module, "__all__", ()):
             value = getattr(module, public)
             assert not callable(value) or value.__doc__, f"{name}: {public} has no docstring"
+
+
+ROOMS = ("alignment", "book", "cli", "data", "intervals", "lm", "navigation", "preferences", "theory")
+SCIENCE = ("alignment", "data", "intervals", "navigation", "preferences", "theory")
+
+
+def signatures(root, room):
+    """Every public function, method and property of a room: its name, the function, the docstring that explains it."""
+    for module_name in core_modules(root):
+        if f"{module_name}.".startswith(f"maxmin_core.{room}."):
+            module = importlib.import_module(module_name)
+            for name in getattr(module, "__all__", ()):
+                value = getattr(module, name)
+                if not getattr(value, "__module__", "").startswith(f"maxmin_core.{room}"):
+                    continue
+                if inspect.isfunction(value):
+                    yield f"{module_name}.{name}", value, value.__doc__
+                elif inspect.isclass(value):
+                    if "__init__" in vars(value):
+                        yield f"{module_name}.{name}", value.__init__, value.__doc__
+                    for part, member in vars(value).items():
+                        function = getattr(member, "fget", getattr(member, "__func__", getattr(member, "func", member)))
+                        if not part.startswith("_") and inspect.isfunction(function):
+                            yield f"{module_name}.{name}.{part}", function, function.__doc__
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_signatures_are_annotated(root, room):
+    found = list(signatures(root, room))
+    assert found
+    for name, function, _ in found:
+        signature = inspect.signature(function)
+        parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
+        bare = [p.name for p in parameters if p.annotation is p.empty]
+        assert not bare, f"{name}: no type for {', '.join(bare)}"
+        assert function.__name__ == "__init__" or signature.return_annotation is not signature.empty, name
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_argument_is_explained_where_it_stands(root, room):
+    for name, function, text in signatures(root, room):
+        assert text, name
+        for parameter in inspect.signature(function).parameters:
+            if parameter not in ("self", "cls") and not parameter.startswith("_"):
+                assert re.search(rf"(?m)^ *\*{{0,2}}{parameter} : \S", text), f"{name}: {parameter}"
+
+
+@pytest.mark.parametrize("room", SCIENCE)
+def test_the_science_comes_with_examples(root, room):
+    face = importlib.import_module(f"maxmin_core.{room}")
+    for name in face.__all__:
+        value = getattr(face, name)
+        assert not callable(value) or ">>>" in value.__doc__, f"{room}.{name} has no example"
 
 
 def test_files_stay_short(root):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from . import require_book
 from ._recording import METRICS_VARIABLE, PROFILES, record, record_mean
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def load_ledger(path: Path | str) -> list[Claim]:
     ValueError
         On a damaged file, an unknown or missing field, an id given twice, or a tolerance wider than half its value.
     """
+    require_book("yaml")
     import yaml
 
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import read_json, write_json, write_whole
+from . import require_book
 from ._recording import METRICS_VARIABLE, PROFILES
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def execute(
     ChapterError
         When a cell fails, takes too long or ends the run, or when the kernel dies; names notebook, cell and error.
     """
+    require_book("papermill", "ipykernel")
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError

@@ -26,7 +26,7 @@ def test_dependencies_are_followed(root):
     }
     indirect = {"preferences/comparisons.py", "preferences/_logistic.py", "_validation.py", "_files.py"}
     sliders = {"book/slider.js", "book/slider.css"}
-    survey = {f"data/germanparties2009_{name}.csv" for name in ("comparisons", "respondents")}
+    survey = {"data/__init__.py", *(f"data/germanparties2009_{name}.csv" for name in ("comparisons", "respondents"))}
     assert {f"maxmin_core/{name}" for name in direct | indirect | sliders | survey} <= names
     # How claims are judged changes no chapter.
     assert not {f"maxmin_core/{name}" for name in ("cli.py", "book/site.py", "book/claims.py")} & names
