@@ -1,6 +1,7 @@
 """Argument checks shared by the core: every error names the argument, what was expected and what came."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "as_distribution",
@@ -14,12 +15,16 @@ __all__ = [
 ]
 
 
+# An axis has a length, or a name where any length will do.
+Shape = tuple[int | str | None, ...]
+
+
 def _expected(shape):
     names = ", ".join("any" if size is None else str(size) for size in shape)
     return f"({names},)" if len(shape) == 1 else f"({names})"
 
 
-def as_float(name, value, shape, *, finite=True):
+def as_float(name: str, value: ArrayLike | None, shape: Shape, *, finite: bool = True) -> NDArray[np.float64]:
     """Return `value` as a float64 array of `shape`; a string or None in `shape` stands for any length of that name.
 
     Raises ValueError on a wrong number of axes, a wrong length, a value that is no number, or (unless `finite` is
@@ -41,7 +46,7 @@ def as_float(name, value, shape, *, finite=True):
     return array
 
 
-def as_index(name, value, size=None, length=None):
+def as_index(name: str, value: ArrayLike, size: int | None = None, length: int | None = None) -> NDArray[np.int64]:
     """Return `value` as an int64 array of shape (length,) with entries in [0, size); ValueError otherwise."""
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
@@ -57,7 +62,7 @@ def as_index(name, value, size=None, length=None):
     return array
 
 
-def as_positive(name, value):
+def as_positive(name: str, value: ArrayLike) -> float:
     """Return `value` as a float above zero; ValueError otherwise."""
     number = as_float(name, value, ())
     if number <= 0:
@@ -65,7 +70,7 @@ def as_positive(name, value):
     return float(number)
 
 
-def as_distribution(name, value, length):
+def as_distribution(name: str, value: ArrayLike | None, length: int) -> NDArray[np.float64]:
     """Return `value` as non-negative weights of shape (length,) that sum to one; None means equal weights."""
     if length == 0:
         raise ValueError(f"{name}: expected weights of at least one thing, got nothing to weigh")
@@ -79,7 +84,7 @@ def as_distribution(name, value, length):
     return weights
 
 
-def as_policy(name, value, shape=("X", "Y")):
+def as_policy(name: str, value: ArrayLike, shape: Shape = ("X", "Y")) -> NDArray[np.float64]:
     """Return probabilities of shape (X, Y) whose rows sum to one; ValueError otherwise."""
     policy = as_float(name, value, shape)
     total = policy.sum(axis=-1)
@@ -91,7 +96,7 @@ def as_policy(name, value, shape=("X", "Y")):
     return policy
 
 
-def as_log_reference(value, shape=("X", "Y")):
+def as_log_reference(value: ArrayLike, shape: Shape = ("X", "Y")) -> NDArray[np.float64]:
     """Return log-probabilities of shape (X, Y) whose rows sum to one in probability; -inf masks a response."""
     log_reference = as_float("log_reference", value, shape, finite=False)
     if np.isnan(log_reference).any() or (log_reference == np.inf).any():
@@ -105,7 +110,7 @@ def as_log_reference(value, shape=("X", "Y")):
     return log_reference
 
 
-def as_rewards(value):
+def as_rewards(value: ArrayLike) -> NDArray[np.float64]:
     """Return rewards of shape (U, X, Y) of at least one group; ValueError otherwise."""
     rewards = as_float("rewards", value, ("U", "X", "Y"))
     if not len(rewards):
@@ -113,7 +118,7 @@ def as_rewards(value):
     return rewards
 
 
-def in_nats(reward, beta):
+def in_nats(reward: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
     """Return reward / beta; ValueError on beta <= 0 or a quotient that overflows."""
     with np.errstate(over="ignore"):
         nats = reward / as_positive("beta", beta)

@@ -128,7 +128,7 @@ def alignment_gap(policy, reward, log_reference, beta, prompt_weights=None):
     policy = as_policy("policy", policy, reward.shape)
     log_reference = as_log_reference(log_reference, reward.shape)
     own = log_softmax(log_reference + in_nats(reward, beta), axis=-1)
-    return float(beta) * kl_divergence(policy, own, prompt_weights)
+    return float(beta) * kl_divergence(policy, own, prompt_weights=prompt_weights)
 
 
 def gap_bounds(phi, phi_u, prompt_features, log_reference, beta, prompt_weights=None):

@@ -114,8 +114,8 @@ class TestPriceOfSharing:
         np.testing.assert_allclose(-solution.values, gap_of, rtol=1e-7, atol=1e-9 * scale)
         # The certificate, recomputed from the weights alone.
         mixed = np.tensordot(solution.weights, rewards, 1)
-        price = solution.weights @ best_values(rewards, reference, beta, prompts)
-        price -= best_values(mixed[None], reference, beta, prompts)[0]
+        price = solution.weights @ best_values(rewards, reference, beta, prompt_weights=prompts)
+        price -= best_values(mixed[None], reference, beta, prompt_weights=prompts)[0]
         np.testing.assert_allclose(-solution.dual, price, atol=1e-9 * scale)
         assert -1e-14 * scale <= solution.gap <= 2e-9 * scale
         rng = np.random.default_rng(seed)

@@ -65,8 +65,8 @@ class TestGap:
             policy = gibbs_policy(features @ phi, log_reference, beta)
             rewards = (features @ phi_u)[None]
             gap = alignment_gap(policy, rewards[0], log_reference, beta, prompts)
-            best = best_values(rewards, log_reference, beta, prompts)
-            by_values = best - group_values(policy, rewards, log_reference, beta, prompts)
+            best = best_values(rewards, log_reference, beta, prompt_weights=prompts)
+            by_values = best - group_values(policy, rewards, log_reference, beta, prompt_weights=prompts)
             scale = np.abs(rewards).max() + beta
             np.testing.assert_allclose(gap, by_values[0], rtol=1e-9, atol=1e-13 * scale)
             np.testing.assert_allclose(gap, every[b], rtol=1e-9, atol=1e-13 * scale)
