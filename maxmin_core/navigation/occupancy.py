@@ -28,6 +28,12 @@ class Occupancy:
         Discounted share of time in a place of each group, ``<r_u, d>``.
     objective : float
         What the programme attained, in the same unit.
+
+    Examples
+    --------
+    >>> best = best_occupancy(Navigation(["ASB"], slip=0.0, discount=0.9))
+    >>> round(float(best.occupancy.sum()), 6), round(best.objective, 6)
+    (1.0, 0.45)
     """
 
     occupancy: NDArray[np.float64]

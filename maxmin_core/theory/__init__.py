@@ -2,6 +2,8 @@
 
 A `Statement` is an inequality as an object. `STATEMENTS` are those that the book proves, `falsify` attacks one,
 `verified_slack` makes sure of it in ball arithmetic; your own needs nothing else.
+
+Chapters 1 to 3.
 """
 
 from .falsification import Falsification, falsify

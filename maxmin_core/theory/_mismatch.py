@@ -66,12 +66,12 @@ class Instances:
         """How many groups there are, absent ones (of share zero) included."""
         return self.weights.shape[1]
 
-    @property
+    @cached_property
     def logits(self) -> NDArray[np.float64]:
         """Margins ``<phi_u, Dpsi>`` of every group on every pair, (B, U, n)."""
         return self.parameters @ self.difference.swapaxes(-1, -2)
 
-    @property
+    @cached_property
     def apart(self) -> NDArray[np.float64]:
         """How much more often every group prefers the first of each pair than group 0, ``p_u - p_0``, (B, U, n)."""
         logits = self.logits
@@ -82,7 +82,7 @@ class Instances:
         """The second moment ``H = E_rho[Dpsi Dpsi^T]``, (B, d, d)."""
         return self.difference.swapaxes(-1, -2) @ (self.pair_weights[..., None] * self.difference)
 
-    @property
+    @cached_property
     def basis(self) -> NDArray[np.float64]:
         """Columns that H turns into a unit matrix, (B, d, d); zero for the directions without data.
 

@@ -35,6 +35,13 @@ class Falsification:
         Random instances and final points of the descent with slack below -tolerance.
     n_undefined : int
         Random instances to which the statement does not apply, or on which nothing can be said: slack is NaN.
+
+    Examples
+    --------
+    >>> from maxmin_core.theory import STATEMENTS
+    >>> found = falsify(STATEMENTS["lower"], n_random=100, n_adversarial=5, seed=0, n_steps=20)
+    >>> found.n_violations, found.slack <= found.random
+    (0, True)
     """
 
     slack: float

@@ -3,7 +3,7 @@
 Functions of one instance check what they are given. The same for many instances at once, as searches need it, is
 `alignment_gaps` of `Alignments`; the bounds are statements in `maxmin_core.theory.statements`.
 
-Chapters 1, 3, 5, 7 and 9.
+Chapters 1 and 3.
 """
 
 from numpy.typing import ArrayLike

@@ -1,6 +1,6 @@
 """The price of sharing: what somebody loses under any single policy.
 
-Chapters 3, 5 and 7.
+Chapter 3.
 """
 
 from dataclasses import replace

@@ -30,7 +30,8 @@ class Exact:
 
     What follows from it is offered as balls of 256 bits: numbers with their error, with which Python calculates as
     with others, and which have ``exp``, ``log`` and ``sqrt``. Square a ball as ``x * x``: the operator ``**`` goes
-    through the logarithm, which a ball around zero has not. Rationals become balls by `as_ball`.
+    through the logarithm, which a ball around zero has not. Rationals are int, float or fractions.Fraction, taken at
+    their exact value; `as_ball` makes balls of them.
 
     Parameters
     ----------
@@ -46,8 +47,6 @@ class Exact:
         The distribution rho on the pairs (0, 1), (0, 2), ..., (Y - 2, Y - 1), positive.
     beta : rational
         KL strength, above 0, in logits per nat.
-
-    Rationals are int, float or fractions.Fraction, taken at their exact value.
 
     Raises
     ------
