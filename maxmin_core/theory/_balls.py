@@ -11,21 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flint import arb
 
-__all__ = [
-    "as_ball",
-    "ball_max",
-    "ball_min",
-    "balls",
-    "dot",
-    "expit",
-    "flint",
-    "in_full_precision",
-    "inverse_form",
-    "largest_eigenvalue",
-    "norm",
-    "precisely",
-    "square",
-]
+__all__ = ["as_ball", "ball_max", "ball_min"]
 
 _BITS = 256
 

@@ -14,7 +14,7 @@ from ._mismatch import Instances
 if TYPE_CHECKING:
     from flint import arb
 
-__all__ = ["Rational", "enclose_mle", "margins"]
+__all__ = ["enclose_mle"]
 
 Rational = int | float | Fraction
 

@@ -13,19 +13,6 @@ from ._balls import (
     square,
 )
 
-__all__ = [
-    "impossibility",
-    "lower",
-    "mle",
-    "mle_in_h",
-    "observable",
-    "pairwise",
-    "realizable",
-    "two_groups",
-    "two_groups_in_h",
-    "upper",
-]
-
 
 def mle(instance):
     """Return 4 ||g|| / lambda_max(H) and the mismatch."""

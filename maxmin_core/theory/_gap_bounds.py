@@ -4,16 +4,7 @@ import numpy as np
 
 from .._precise import probability_difference
 from . import _mismatch
-from ._gaps import compared, pairwise_differences
-
-__all__ = [
-    "impossibility_bounds",
-    "lower_bounds",
-    "observable_bounds",
-    "pairwise_bounds",
-    "textbook_bounds",
-    "upper_bounds",
-]
+from ._gaps import pair_weights_of, pairwise_differences
 
 
 def lower_bounds(alignments):
@@ -50,7 +41,7 @@ def pairwise_bounds(alignments):
 
 def observable_bounds(alignments):
     """Return (8 c / beta) E_rho (p_phi - p_u)^2, (B,): see `observable_bound`."""
-    squared = (compared(alignments) * _preferences_apart(alignments) ** 2).sum(axis=(1, 2))
+    squared = (pair_weights_of(alignments) * _preferences_apart(alignments) ** 2).sum(axis=(1, 2))
     return 8 * _coverage(alignments) / alignments.beta * squared
 
 
@@ -81,7 +72,7 @@ def _reach(alignments):
 
 def _coverage(alignments):
     """Return c, (B,): the least of `_reach` over rho among the compared pairs."""
-    rho = compared(alignments)
+    rho = pair_weights_of(alignments)
     ratio = _reach(alignments) / np.where(rho > 0, rho, 1.0)
     return np.where(rho > 0, ratio, np.inf).min(axis=(1, 2))
 

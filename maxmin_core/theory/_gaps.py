@@ -11,17 +11,7 @@ from .._validation import as_distribution, as_float, as_log_reference, as_positi
 from . import _mismatch
 from ._sampler import Sampler
 
-__all__ = [
-    "Alignments",
-    "alignment_gaps",
-    "alignment_sampler",
-    "checked_alignment",
-    "compared",
-    "pairwise_differences",
-    "pooled_alignments",
-    "pooled_sampler",
-    "with_pairs",
-]
+__all__ = ["Alignments", "alignment_gaps", "alignment_sampler", "pooled_alignments", "pooled_sampler"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +219,7 @@ def pooled_alignments(
         weights,
         parameters,
         world.difference.reshape(len(weights), -1, n_features),
-        compared(world).reshape(len(weights), -1),
+        pair_weights_of(world).reshape(len(weights), -1),
     )
     delta = -_mismatch.displacements(instances)
     return instances, replace(world, phi=parameters[:, 0] - delta, delta=delta)
@@ -306,7 +296,7 @@ def with_pairs(alignment, pair_weights):
     return replace(alignment, pair_weights=(rho[:, first, second] + rho[:, second, first])[None])
 
 
-def compared(alignments):
+def pair_weights_of(alignments):
     """Return the pair weights; ValueError where there are none."""
     if alignments.pair_weights is None:
         raise ValueError("pair_weights: expected a distribution over the compared pairs, got None")

@@ -12,19 +12,7 @@ from .._newton import backtrack, newton_step
 from .._precise import probability_difference
 from ._sampler import Sampler
 
-__all__ = [
-    "Instances",
-    "displacements",
-    "group_first",
-    "mismatches",
-    "mle_bounds",
-    "mle_bounds_in_h",
-    "pooled_mle",
-    "population_sampler",
-    "realizable_bounds",
-    "two_group_bounds",
-    "two_group_bounds_in_h",
-]
+__all__ = ["Instances", "mismatches", "population_sampler"]
 
 
 @dataclass(frozen=True, eq=False)
