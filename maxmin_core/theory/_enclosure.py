@@ -78,8 +78,10 @@ def enclose_mle(
             return z.transpose() * arb_mat(n, 1, [r * (a - b) for r, a, b in zip(rho, p, pooled, strict=True)])
 
         def jacobian(at):
-            p = expit((z * at).entries())
-            return z.transpose() * arb_mat([[rho[i] * p[i] * (1 - p[i]) * z[i, j] for j in range(d)] for i in range(n)])
+            margin = (z * at).entries()
+            # sigma(m) sigma(-m) keeps its digits where 1 - sigma(m) has none left.
+            slope = [r * p * q for r, p, q in zip(rho, expit(margin), expit([-m for m in margin]), strict=True)]
+            return z.transpose() * arb_mat([[slope[i] * z[i, j] for j in range(d)] for i in range(n)])
 
         def inverse_at(at):
             try:

@@ -9,7 +9,7 @@ from scipy.special import log_softmax, logsumexp, softmax
 from .._precise import exp_remainder
 from .._validation import as_distribution, as_float, as_log_reference, as_positive
 from . import _mismatch
-from ._sampler import Sampler
+from ._sampler import Sampler, check_shapes
 
 __all__ = ["Alignments", "alignment_gaps", "alignment_sampler", "pooled_alignments", "pooled_sampler"]
 
@@ -36,6 +36,11 @@ class Alignments:
         The distribution rho over prompts and the P = Y (Y - 1) / 2 unordered pairs, as ``np.triu_indices(Y, 1)``
         numbers them; only the statements about compared pairs read it.
 
+    Raises
+    ------
+    ValueError
+        On shapes that do not fit. What the arrays hold is not checked: searches make millions.
+
     Examples
     --------
     >>> one = Alignments(
@@ -53,6 +58,12 @@ class Alignments:
     beta: NDArray[np.float64]
     prompt_weights: NDArray[np.float64]
     pair_weights: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        axes = {"features": "BXYd", "phi": "Bd", "delta": "Bd", "log_reference": "BXY", "beta": "B"}
+        axes |= {"prompt_weights": "BX"} | ({} if self.pair_weights is None else {"pair_weights": "BXP"})
+        pairs = np.shape(self.features)[2] * (np.shape(self.features)[2] - 1) // 2 if np.ndim(self.features) == 4 else 0
+        check_shapes({"P": pairs}, [(name, getattr(self, name), letters) for name, letters in axes.items()])
 
     def log_policy(self, step: float = 0.0) -> NDArray[np.float64]:
         """Return the log-probabilities of the optimal policy of a reward between the two.

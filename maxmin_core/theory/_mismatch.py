@@ -10,7 +10,7 @@ from scipy.special import expit, log_expit, ndtr, softmax
 
 from .._newton import backtrack, newton_step
 from .._precise import probability_difference
-from ._sampler import Sampler
+from ._sampler import Sampler, check_shapes
 
 __all__ = ["Instances", "mismatches", "population_sampler"]
 
@@ -32,6 +32,11 @@ class Instances:
     pair_weights : ndarray, shape (B, n)
         The distribution rho over the pairs; rows sum to one.
 
+    Raises
+    ------
+    ValueError
+        On shapes that do not fit. What the arrays hold is not checked: searches make millions.
+
     Examples
     --------
     Two groups compare one pair; the single reward of the pool lies between theirs:
@@ -47,6 +52,8 @@ class Instances:
     pair_weights: NDArray[np.float64]
 
     def __post_init__(self) -> None:
+        axes = {"weights": "BU", "parameters": "BUd", "difference": "Bnd", "pair_weights": "Bn"}
+        check_shapes({}, [(name, getattr(self, name), letters) for name, letters in axes.items()])
         object.__setattr__(self, "difference", np.where(self.pair_weights[..., None] > 0, self.difference, 0.0))
 
     @property

@@ -1,4 +1,4 @@
-"""Where the instances of a search come from."""
+"""Where the instances of a search come from, and whether many at once fit together."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -45,3 +45,17 @@ class Sampler(NamedTuple):
             n instances at once, as `decode` makes them.
         """
         return self.decode(np.random.default_rng(seed).normal(size=(n, self.dimension)))
+
+
+def check_shapes(sizes, parts):
+    """Raise ValueError where arrays do not fit together.
+
+    sizes : sizes that are known, by letter; parts : (name, array, letters of its axes), the first to use a letter
+    decides what size it stands for.
+    """
+    sizes = dict(sizes)
+    for name, array, axes in parts:
+        shape = np.shape(array)
+        known = [str(sizes.get(axis, axis)) for axis in axes]
+        if len(shape) != len(axes) or any(sizes.setdefault(a, n) != n for a, n in zip(axes, shape, strict=True)):
+            raise ValueError(f"{name}: expected shape ({', '.join(known)}), got {shape}")

@@ -254,6 +254,22 @@ class TestGap:
         with pytest.raises(ValueError, match="^population: expected groups whose single reward double precision"):
             impossibility_bound(population, 0, features, pairs, np.full((1, 3), -np.log(3)), 1.0)
 
+    @pytest.mark.parametrize(
+        ("name", "shape", "expected"),
+        [
+            ("features", (2, 2, 4), r"\(B, X, Y, d\)"),
+            ("phi", (2, 3), r"\(2, 2\)"),
+            ("delta", (1, 2), r"\(2, 2\)"),
+            ("log_reference", (2, 2, 3), r"\(2, 2, 4\)"),
+            ("beta", (), r"\(2\)"),
+            ("prompt_weights", (2, 3), r"\(2, 2\)"),
+            ("pair_weights", (2, 2, 4), r"\(2, 2, 6\)"),
+        ],
+    )
+    def test_instances_that_do_not_fit_together_are_named(self, name, shape, expected):
+        with pytest.raises(ValueError, match=f"^{name}: expected shape {expected}, got"):
+            replace(worlds.draw(2, 0), **{name: np.ones(shape)})
+
     def test_worlds_without_compared_pairs_are_named(self):
         world = replace(worlds.draw(2, 0), pair_weights=None)
         for name in ("observable", "impossibility"):

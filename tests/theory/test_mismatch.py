@@ -181,6 +181,17 @@ class TestMismatch:
             one = mismatch_bound(population, 0, instances.difference[b], instances.pair_weights[b], kind=kind)
             np.testing.assert_allclose(together[b], one, rtol=1e-9)
 
+    @pytest.mark.parametrize("largest", [0, 1, 2])
+    def test_the_mle_bounds_of_three_features_by_hand(self, largest):
+        # Orthogonal pairs, equally often: H is diagonal, and g has one entry per pair. Group 1 is certain to e^-40.
+        lengths = np.ones(3)
+        lengths[largest] = 2.0
+        population = Population([0.4, 0.6], [np.zeros(3), 40 / lengths])
+        g = 0.6 * 0.5 * lengths / 3
+        bounds = [mismatch_bound(population, 0, np.diag(lengths), None, kind=kind) for kind in ("mle", "mle_H")]
+        np.testing.assert_allclose(bounds[0], 4 * np.linalg.norm(g) / (4 / 3))
+        np.testing.assert_allclose(bounds[1], 4 * np.sqrt((g**2 / (lengths**2 / 3)).sum()))
+
     def test_the_realizable_bound_of_two_pairs_by_hand(self):
         # Pairs of lengths 1 and 2, with weights .25 and .75; preferences of group 0 are 1/2, of group 1 3/4 and 9/10.
         population = Population([0.4, 0.6], [[0.0, 0.0], [np.log(3), np.log(9) / 2]])
@@ -212,6 +223,26 @@ class TestMismatch:
                 plain = mismatch_bound(population, 0, pairs, None, kind=kind)
                 bound = mismatch_bound(scaled, 0, pairs * unit, None, kind=kind)
                 np.testing.assert_allclose(bound * (1 if kind.endswith("_H") else unit), plain, rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("name", "shape", "expected"),
+        [
+            ("weights", (4,), r"\(B, U\)"),
+            ("parameters", (4, 3, 2), r"\(4, 2, d\)"),
+            ("parameters", (4, 2), r"\(4, 2, d\)"),
+            ("difference", (4, 3, 1), r"\(4, n, 2\)"),
+            ("pair_weights", (5, 3), r"\(4, 3\)"),
+        ],
+    )
+    def test_instances_that_do_not_fit_together_are_named(self, name, shape, expected):
+        parts = {
+            "weights": np.full((4, 2), 0.5),
+            "parameters": np.ones((4, 2, 2)),
+            "difference": np.ones((4, 3, 2)),
+            "pair_weights": np.full((4, 3), 1 / 3),
+        }
+        with pytest.raises(ValueError, match=f"^{name}: expected shape {expected}, got"):
+            Instances(**(parts | {name: np.ones(shape)}))
 
     def test_a_norm_that_there_is_not(self):
         with pytest.raises(ValueError, match="^norm: expected"):

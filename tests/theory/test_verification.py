@@ -183,6 +183,9 @@ def test_rewards_that_cannot_be_enclosed_are_named():
     # The groups are so certain on both pairs that double precision finds no single reward to start from.
     with pytest.raises(ValueError, match="^parameters: expected a single reward that double precision resolves"):
         enclose_mle((F(1, 2), F(1, 2)), ((10**4,), (2 * 10**4,)), ((1,), (3,)), (F(1, 2), F(1, 2)))
+    # Double precision finds one, but 256 bits do not tell preferences that are within e^-190 of one.
+    with pytest.raises(ValueError, match="^parameters: expected a single reward that Krawczyk's test encloses"):
+        enclose_mle((F(1, 2), F(1, 2)), ((190,), (200,)), ((1,),), (1,))
 
 
 def test_the_extra_to_install_is_named(monkeypatch):
