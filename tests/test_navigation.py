@@ -47,6 +47,11 @@ def test_the_programme_is_attained_by_its_policy(weights):
     np.testing.assert_allclose(attained, best.objective, atol=1e-5)
 
 
+def test_occupancies_compare_and_hash_by_identity():
+    one, other = (best_occupancy(Navigation(["ASB"])) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2
+
+
 def test_no_random_policy_does_better():
     world, rng = Navigation(ROOM), np.random.default_rng(0)
     best = best_occupancy(world).objective

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
-from maxmin_core.theory import Statement, falsify
+from maxmin_core.theory import Statement, alignment_sampler, falsify, population_sampler
+
+SAMPLERS = population_sampler(2, 2, 2), alignment_sampler(1, 2, 2)
 
 
 def identity(x):
@@ -67,6 +69,12 @@ class TestFalsify:
             flat = about(lambda x, slack=slack: np.full(len(x), slack))
             found = falsify(flat, n_random=10, n_adversarial=2, seed=0, n_steps=2, tolerance=tolerance)
             assert found.n_violations == expected
+
+    def test_findings_and_instances_compare_and_hash_by_identity(self):
+        # They hold arrays, which have no truth value: equal is the same one.
+        one, other = (falsify(about(lambda x: x[:, 0]), n_random=3, n_adversarial=1, seed=0) for _ in range(2))
+        for pair in [(one, other), *((s.draw(2, 0), s.draw(2, 0)) for s in SAMPLERS)]:
+            assert pair[0] == pair[0] and pair[0] != pair[1] and len({*pair}) == 2
 
 
 class TestDescentWithoutHelp:

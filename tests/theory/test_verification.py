@@ -90,6 +90,18 @@ def test_what_an_exact_instance_offers_agrees_with_floats():
         assert exact.n_groups == instances.n_groups and exact.realizable == (len(exact.features) == 2)
 
 
+def test_the_grid_is_what_it_says():
+    instances = exact_grid(2, seed=3)
+    assert len(instances) == 2 * 72 and instances == exact_grid(2, seed=3) != exact_grid(2, seed=4)
+    assert {e.n_groups for e in instances} == {2, 3, 6}
+    assert {e.weights[0] for e in instances} == {F(1, 1000), F(1, 10), F(1, 2), F(9, 10)}
+    assert {(len(e.features), len(e.features[0])) for e in instances} == {(2, 1), (3, 2)}
+    assert {e.beta for e in instances} == {F(1, 4), 1, 4}
+    # Parameters are up to 290 / 97 times one of three scales, a third of the instances each.
+    largest = sorted(max(abs(v) for phi in e.parameters for v in phi) / F(290, 97) for e in instances)
+    assert largest[47] <= F(1, 25) < largest[48] and largest[95] <= F(2, 5) < largest[96] and largest[-1] <= 4
+
+
 def test_balls_are_computed_at_256_bits_whatever_the_precision_around_them():
     for exact in exact_grid(1, seed=0)[::11]:
         for ball in [exact.gap, exact.mismatch, exact.mismatch_in_h, *exact.policy, *exact.own_policy]:
