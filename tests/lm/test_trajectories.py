@@ -4,9 +4,9 @@ Made again by `python tests/lm/trajectories.py`; whoever does says in the commit
 
 Tolerances are seven to ten times what was measured with two threads for one, with older instructions
 (ATEN_CPU_CAPABILITY=default and avx2 for AVX-512), and, three times, with reference weights changed by 1e-7 of their
-size: lengths of gradients moved by at most 1.4e-5, divergences by 1.0e-6, values and weights by their rounding alone, and
+size: lengths of gradients moved by at most 1.4e-5, divergences by 1.0e-6, values and weights by their rounding alone;
 no text was another. (Weights changed by 1e-6 move a gradient's length by 1.6e-4.) A text that came out otherwise would
-move values by a tenth: then the arithmetic has changed, or the machine's random numbers have, which are those of x86-64.
+move values by a tenth: then the arithmetic has changed, or the machine's random numbers, which are those of x86-64.
 """
 
 import importlib.util
