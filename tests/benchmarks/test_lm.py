@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from maxmin_core.alignment import Egalitarian
-from maxmin_core.lm.reward import FEATURES, Rewards, TextFeatures
+from maxmin_core.lm.features import FEATURES, TextFeatures
+from maxmin_core.lm.group_reward import GroupReward
+from maxmin_core.lm.reward import Rewards
 from maxmin_core.lm.sentiment import Sentiment
-from maxmin_core.lm.train import GroupReward
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,8 @@ def test_a_whole_step_beside_fixed_weights(world, benchmark, tmp_path):
     from transformers import TrainerCallback
     from trl import RLOOConfig, RLOOTrainer
 
-    from maxmin_core.lm.policy import load_policy, make_gpt2, make_tokenizer
+    from maxmin_core.lm.policy import load_policy
+    from maxmin_core.lm.reference import make_gpt2, make_tokenizer
 
     rewards, prompts, texts = world
     tokenizer = make_tokenizer(texts + prompts, 1200)

@@ -1,7 +1,9 @@
 import nbformat
 import pytest
 
-from maxmin_core.book.chapters import Chapter, ChapterError, all_chapters, find_chapter, find_root, read_metrics, run
+from maxmin_core.alignment import gibbs_policy, solve
+from maxmin_core.book.chapters import Chapter, all_chapters, find_chapter, find_root, read_metrics
+from maxmin_core.book.running import ChapterError, made_by, run
 
 
 def test_find(root):
@@ -15,12 +17,74 @@ def test_find(root):
 
 def test_dependencies_are_followed(root):
     names = {path.relative_to(root).as_posix() for path in find_chapter(root, "01").dependencies()}
-    direct = {"preferences/rewards.py", "alignment/policies.py", "book/claims.py", "book/plots.py", "data/__init__.py"}
+    direct = {
+        "preferences/rewards.py",
+        "alignment/policies.py",
+        "book/_recording.py",
+        "book/plots.py",
+        "data/__init__.py",
+    }
     indirect = {"preferences/comparisons.py", "preferences/_logistic.py", "_validation.py", "_files.py"}
     sliders = {"book/slider.js", "book/slider.css"}
-    survey = {f"data/germanparties2009_{name}.csv" for name in ("comparisons", "respondents")}
+    survey = {"data/__init__.py", *(f"data/germanparties2009_{name}.csv" for name in ("comparisons", "respondents"))}
     assert {f"maxmin_core/{name}" for name in direct | indirect | sliders | survey} <= names
-    assert not {"maxmin_core/cli.py", "maxmin_core/book/site.py"} & names
+    # How claims are judged changes no chapter.
+    assert not {f"maxmin_core/{name}" for name in ("cli.py", "book/site.py", "book/claims.py")} & names
+
+
+@pytest.mark.parametrize(
+    ("line", "modules"),
+    [
+        # A face shows what others define: the chapter depends on those, not on the wing.
+        ("from maxmin_core.alignment import gibbs_policy", {gibbs_policy.__module__}),
+        ("from maxmin_core.alignment import solve as s, gibbs_policy", {solve.__module__, gibbs_policy.__module__}),
+        ("from maxmin_core import solve, load_survey", {solve.__module__, "maxmin_core.data"}),
+        ("from maxmin_core import navigation", {"maxmin_core.navigation"}),
+        ("from maxmin_core.book import plots", {"maxmin_core.book.plots"}),
+        ("from maxmin_core.book.claims import PROFILES, record", {"maxmin_core.book._recording"}),
+        ("def f():\n    import maxmin_core.intervals", {"maxmin_core.intervals"}),
+        # A face that is imported whole stands for all that it shows.
+        ("import maxmin_core.alignment", {"maxmin_core.alignment"}),
+        ("from maxmin_core.alignment import *", {"maxmin_core.alignment"}),
+        ("import numpy, maxmin_core_of_another\nfrom maxmin_core.nowhere import x", set()),
+    ],
+)
+def test_a_name_belongs_to_the_module_that_defines_it(project, add_cell, line, modules):
+    chapter = find_chapter(project, "02")
+    add_cell(chapter.path, line)
+    assert chapter.modules() == tuple(sorted(modules))
+
+
+def test_every_name_of_the_faces_is_found_where_python_finds_it():
+    # By another route: functions and classes know the module that defined them.
+    import maxmin_core
+    from maxmin_core import alignment, preferences, theory
+    from maxmin_core.book._names import home
+
+    for face in (maxmin_core, alignment, preferences, theory):
+        for name in face.__all__:
+            assert home(face.__name__, name) == getattr(face, name).__module__, name
+
+
+def test_a_fingerprint_is_of_the_code_behind_the_imports(project, add_cell):
+    one, two = (find_chapter(project, number) for number in ("01", "02"))
+    plain = two.fingerprint()
+    add_cell(two.path, "from maxmin_core.alignment import gibbs_policy")
+    assert two.fingerprint() not in (plain, one.fingerprint())
+    # The same imports, the same code, whatever else the notebooks hold.
+    add_cell(one.path, "from maxmin_core.alignment.policies import gibbs_policy as g")
+    assert one.fingerprint() == two.fingerprint()
+
+
+def test_metadata_say_whether_runs_are_shown(project):
+    chapter = find_chapter(project, "01")
+    assert chapter.question == "Does it run?" and not chapter.needs_runs
+    assert "maxmin_core.lm.experiment" not in chapter.modules()
+    text = chapter.path.read_text()
+    chapter.path.write_text(text.replace('"question": "Does it run?"', '"question": "Does it run?", "runs": true'))
+    assert chapter.needs_runs
+    # It imports nothing of them: the training still counts.
+    assert "maxmin_core.lm.experiment" in chapter.modules()
 
 
 def test_a_run_leaves_notebook_metrics_and_log(project):
@@ -32,6 +96,7 @@ def test_a_run_leaves_notebook_metrics_and_log(project):
     injected = nbformat.read(folder / "notebooks" / chapter.path.name, as_version=4).cells[2].source
     assert 'profile = "smoke"' in injected and "seed = 3" in injected
     assert (folder / "logs" / "01.log").exists()
+    assert made_by(chapter, folder).exists()
     assert not list(folder.rglob(".*"))
 
 
@@ -61,7 +126,7 @@ def test_a_full_disk_is_named(project, monkeypatch):
         with open("/dev/full", "w") as full:
             full.write("x")
 
-    monkeypatch.setattr("maxmin_core.chapters.execute", refuse)
+    monkeypatch.setattr("maxmin_core.book.running.execute", refuse)
     with pytest.raises(OSError, match=r"disk full: .*01_first\.ipynb was not written"):
         run(chapter, "smoke", folder)
     assert not list(folder.rglob("*.ipynb")) and not list(folder.rglob("*.json"))
@@ -78,18 +143,21 @@ def test_cells_that_were_skipped_are_noticed(project, add_cell):
 def test_records_of_an_earlier_run_do_not_survive(project):
     chapter, folder = find_chapter(project, "01"), project / "out"
     run(chapter, "smoke", folder)
+    before = made_by(chapter, folder)
     notebook = nbformat.read(chapter.path, as_version=4)
-    notebook.cells[-1].source = "pass"
+    notebook.cells[-1].source = "from maxmin_core import gibbs_policy"
     nbformat.write(notebook, chapter.path)
     assert run(chapter, "smoke", folder)["claims"] == {}
+    # What code made the results is said once.
+    assert before != made_by(chapter, folder) and list((folder / "made").iterdir()) == [made_by(chapter, folder)]
 
 
 def test_a_cell_that_is_no_python_depends_on_everything(project, add_cell):
     chapter = find_chapter(project, "01")
     add_cell(chapter.path, "if True:\n    %time 1 + 1\n!ls")
-    assert "preferences.py" not in {path.name for path in chapter.dependencies()}
+    assert "population.py" not in {path.name for path in chapter.dependencies()}
     add_cell(chapter.path, "x = (1 +")
-    assert "preferences.py" in {path.name for path in chapter.dependencies()}
+    assert "population.py" in {path.name for path in chapter.dependencies()}
 
 
 def test_bad_notebooks_are_named(project):
