@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp, softmax
 
-from .._newton import newton_step
+from .._newton import backtrack, newton_step
 
 __all__ = ["Run", "climb", "first_step", "responsibilities", "starts"]
 
@@ -42,14 +42,14 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
         new_shares = q.mean(axis=0)
         if hard and (new_shares == 0).any():
             step = _begin_anew(counts, likelihood, phi, step, new_shares)
-        size, halved = np.ones(len(phi)), False
-        for _ in range(40):
-            new_phi = phi + size[:, None, None] * step
-            new_value, likelihood, new_down = _evaluate(counts, new_shares, new_phi, hard)
-            worse = new_value < value - 1e-13 * np.abs(value)
-            if not worse.any():
-                break
-            size[worse], halved = size[worse] / 2, True
+
+        def attempt(size, shares=new_shares, phi=phi, step=step, value=value):
+            moved = phi + size[:, None, None] * step
+            found, likelihood, down = _evaluate(counts, shares, moved, hard)
+            return (moved, found, likelihood, down), found < value - 1e-13 * np.abs(value)
+
+        size, (new_phi, new_value, likelihood, new_down), _ = backtrack(attempt, np.ones(len(phi)))
+        halved = bool((size < 1).any())
         settled = (new_value - value) <= tol * np.maximum(np.abs(value), 1.0)
         if halved:
             settled &= size > 0.4
