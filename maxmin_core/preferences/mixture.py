@@ -9,15 +9,12 @@ from scipy.special import logsumexp, softmax
 from .._newton import newton_step
 from .._validation import as_float
 from ._counts import Counts
-from ._em import climb, first_step, responsibilities, starts
+from ._em import climb, first_step, follow, posterior
 from ._logistic import rank
-from .comparisons import Comparisons
+from ._starts import search
 from .rewards import annotator_log_likelihood
 
 __all__ = ["MixtureFit", "fit_mixture", "select_n_groups"]
-
-# Restarts are compared on a subsample of about this size; only the best goes through all data.
-_SUBSAMPLE_ANNOTATORS, _SUBSAMPLE_COMPARISONS = 1000, 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,17 +123,11 @@ def fit_mixture(
         begin = first_step(counts, start[:, None])
     elif n_groups == 1:
         begin = first_step(counts, np.ones((comparisons.n_annotators, 1, 1)))
+    if start is not None or n_groups == 1:
+        best = follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
     else:
-        sample = _subsample(comparisons, rng, n_groups)
-        small = counts if sample is comparisons else Counts.of(sample, l2)
-        begin = first_step(small, starts(small, n_groups, n_restarts, rng))
-        if small is not counts:
-            run = climb(small, *begin, assignment, max_iter, max(tol, 1e-6))
-            best = int(np.argmax(run.value))
-            inward = np.linalg.pinv(counts.coordinates) @ small.coordinates
-            begin = run.shares[best : best + 1], run.phi[best : best + 1] @ inward.T
-    run = climb(counts, *begin, assignment, max_iter, tol)
-    return _finish(counts, run, int(np.argmax(run.value)), assignment, tol)
+        best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
+    return _finish(counts, best, assignment, tol)
 
 
 def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
@@ -186,7 +177,7 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
         whole = fit_mixture(comparisons, k, seed=seed, **fit)
         heldout = np.empty(n)
         for f in range(n_folds):
-            train, test = (_annotators(comparisons, np.flatnonzero(part)) for part in (fold != f, fold == f))
+            train, test = (comparisons.take(np.flatnonzero(part)) for part in (fold != f, fold == f))
             heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
         bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
         rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
@@ -200,52 +191,28 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
     return table
 
 
-def _subsample(comparisons, rng, n_groups):
-    """Return the comparisons of some annotators, or all where they are few."""
-    n = comparisons.n_annotators
-    share = min(1.0, _SUBSAMPLE_ANNOTATORS / n, _SUBSAMPLE_COMPARISONS / len(comparisons))
-    size = max(int(share * n), min(n, 25 * n_groups))
-    return comparisons if size >= n else _annotators(comparisons, np.sort(rng.choice(n, size=size, replace=False)))
-
-
-def _annotators(comparisons, kept):
-    """Return the comparisons of the annotators kept, numbered anew in their order."""
-    number = np.full(comparisons.n_annotators, -1)
-    number[kept] = np.arange(len(kept))
-    inside = number[comparisons.annotator] >= 0
-    return Comparisons(
-        comparisons.features,
-        comparisons.winner[inside],
-        comparisons.loser[inside],
-        number[comparisons.annotator[inside]],
-        comparisons.items,
-    )
-
-
-def _finish(counts, run, best, assignment, tol):
+def _finish(counts, best, assignment, tol):
     """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
-    n_iter = int(run.passes[best])
-    history = np.array([values[best] for values in run.history[: n_iter + 1]])
-    shares, phi = run.shares[best], run.phi[best]
+    n_iter, shares, phi = len(best.history) - 1, best.shares, best.phi
     if assignment == "hard":
         # The shares of the last assignment, not of the one before the last step.
-        shares = responsibilities(counts.log_likelihood(phi)[0], shares, True).mean(axis=0)
+        shares = posterior(counts.log_likelihood(phi)[0], shares, True)[1].mean(axis=0)
     order = np.argsort(-shares, kind="stable")
     shares, phi = shares[order], phi[order]
     likelihood, down = counts.log_likelihood(phi)
     with np.errstate(divide="ignore"):
         joint = likelihood + np.log(shares)
-    if not run.converged[best]:
+    if not best.converged:
         warnings.warn(
             f"fit_mixture: stopped at max_iter={n_iter} before the objective settled to {tol:g}",
             RuntimeWarning,
             stacklevel=3,
         )
-    q = responsibilities(likelihood, shares, assignment == "hard")
+    q = posterior(likelihood, shares, assignment == "hard")[1]
     # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
     step = newton_step(*reversed(counts.derivatives(phi, down, q)))
     stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
-    if not counts.penalty.any() and stride > 0.3 and (run.converged[best] or reach > 30):
+    if not counts.penalty.any() and stride > 0.3 and (best.converged or reach > 30):
         warnings.warn(
             f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
             "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
@@ -257,8 +224,8 @@ def _finish(counts, run, best, assignment, tol):
         parameters=phi @ counts.coordinates.T,
         responsibilities=q,
         log_likelihood=float(logsumexp(joint, axis=1).sum()),
-        history=history,
-        converged=bool(run.converged[best]),
+        history=best.history,
+        converged=best.converged,
         n_iter=n_iter,
     )
 
