@@ -34,7 +34,7 @@ def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol,
     grown = _grow(sample, n_groups, assignment)
     begin = (np.concatenate(both) for both in zip(drawn, grown, strict=True))
     run = climb(sample, *begin, assignment, _PASSES, max(tol, 1e-6))
-    best = np.argsort(-run.value, kind="stable")[:_FINALISTS]
+    best = _finalists(run)
     phi = run.phi[best] @ (np.linalg.pinv(counts.coordinates) @ sample.coordinates).T
     run = climb(counts, run.shares[best], phi, assignment, min(_FEW, max_iter), tol)
     return follow(counts, run, assignment, max_iter, tol)
@@ -59,11 +59,21 @@ def starts(counts, n_groups, n_restarts, rng):
     return q
 
 
+def _finalists(run):
+    """Return the indices of the best climbs, at most _FINALISTS: one of each maximum, and none that is out of reach."""
+    order = np.argsort(-run.value, kind="stable")
+    value = run.value[order]
+    # What a reward has too much of its own subsample is about half a nat a parameter; the rest is for noise.
+    within = value[0] - value <= run.phi[0].size + 30
+    other = np.append(True, -np.diff(value) > 1e-5 * np.abs(value[0]))
+    return order[within & other][:_FINALISTS]
+
+
 def _grow(counts, n_groups, assignment):
     """Return shares (1, K) and phi (1, K, r): from one group on, that group is split whose halves climb highest."""
     begin = first_step(counts, np.ones((counts.won.shape[0], 1, 1)))
     for k in range(1, n_groups + 1):
-        run = climb(counts, *begin, assignment, _FEW, 1e-6)
+        run = climb(counts, *begin, assignment, 5, 1e-6)
         best = run.value.argmax()
         begin = run.shares[best][None], run.phi[best][None]
         if k < n_groups:

@@ -111,6 +111,14 @@ def fit_mixture(
     Warns (RuntimeWarning) when it stops at max_iter, and when rewards diverge because some group's choices are
     separable: use l2 > 0. Source: Dempster et al. (1977), Lange (1995); hard: Algorithm 2 of the paper. Chapter 4.
     """
+    found, complaints = _fit(comparisons, n_groups, assignment, n_restarts, max_iter, tol, l2, seed, start)
+    for complaint in complaints:
+        warnings.warn(f"fit_mixture: {complaint}", RuntimeWarning, stacklevel=2)
+    return found
+
+
+def _fit(comparisons, n_groups, assignment, n_restarts, max_iter, tol, l2, seed, start=None):
+    """Return the fit, and what is to be said about it: whoever called in public warns."""
     l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
     rng = np.random.default_rng(seed)
     counts = Counts.of(comparisons, l2)
@@ -119,7 +127,8 @@ def fit_mixture(
     if start is not None:
         start = as_float("start", start, (comparisons.n_annotators, n_groups))
         if (start < 0).any() or (np.abs(start.sum(axis=1) - 1) > 1e-9).any():
-            raise ValueError(f"start: expected rows that are distributions, got row sums {start.sum(axis=1)!r:.60}")
+            row = int(np.argmax((start < 0).any(axis=1) | (np.abs(start.sum(axis=1) - 1) > 1e-9)))
+            raise ValueError(f"start: expected rows that are distributions, got {start[row]!r:.80} in row {row}")
         begin = first_step(counts, start[:, None])
     elif n_groups == 1:
         begin = first_step(counts, np.ones((comparisons.n_annotators, 1, 1)))
@@ -127,7 +136,7 @@ def fit_mixture(
         best = follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
     else:
         best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
-    return _finish(counts, best, assignment, tol)
+    return _finish(counts, best, assignment), _complaints(counts, best, assignment, tol)
 
 
 def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
@@ -191,43 +200,69 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
     return table
 
 
-def _finish(counts, best, assignment, tol):
-    """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
-    n_iter, shares, phi = len(best.history) - 1, best.shares, best.phi
-    if assignment == "hard":
+def _finish(counts, best, assignment):
+    """Return the best climb as a MixtureFit, groups by falling share."""
+    hard = assignment == "hard"
+    shares, phi = best.shares, best.phi
+    if hard:
         # The shares of the last assignment, not of the one before the last step.
         shares = posterior(counts.log_likelihood(phi)[0], shares, True)[1].mean(axis=0)
     order = np.argsort(-shares, kind="stable")
     shares, phi = shares[order], phi[order]
-    likelihood, down = counts.log_likelihood(phi)
-    with np.errstate(divide="ignore"):
-        joint = likelihood + np.log(shares)
-    if not best.converged:
-        warnings.warn(
-            f"fit_mixture: stopped at max_iter={n_iter} before the objective settled to {tol:g}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    q = posterior(likelihood, shares, assignment == "hard")[1]
-    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
-    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
-    if not counts.penalty.any() and stride > 0.3 and (best.converged or reach > 30):
-        warnings.warn(
-            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
-            "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    likelihood, _ = counts.log_likelihood(phi)
     return MixtureFit(
         weights=shares,
         parameters=phi @ counts.coordinates.T,
-        responsibilities=q,
-        log_likelihood=float(logsumexp(joint, axis=1).sum()),
+        responsibilities=posterior(likelihood, shares, hard)[1],
+        log_likelihood=float(posterior(likelihood, shares, False)[0].sum()),
         history=best.history,
         converged=best.converged,
-        n_iter=n_iter,
+        n_iter=len(best.history) - 1,
     )
+
+
+def _complaints(counts, best, assignment, tol):
+    """Return what went wrong in the best climb, a list of sentences."""
+    found, hard = [], assignment == "hard"
+    n_groups, value, shares, phi = len(best.shares), best.history[-1], best.shares, best.phi
+    if not best.converged:
+        found.append(f"stopped at max_iter={len(best.history) - 1} before the objective settled to {tol:g}")
+    likelihood, down = counts.log_likelihood(phi)
+    q = posterior(likelihood, shares, hard)[1]
+    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
+    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
+    stride, reach = (np.abs(counts.z @ part[q.any(axis=0)].T).max() for part in (step, phi))
+    if not counts.penalty.any() and stride > 0.3 and (best.converged or reach > 30):
+        found.append(
+            f"a margin of {reach:.0f} logits and rising; the choices within some group are separable, or nearly, and "
+            "its reward diverges; expected overlapping choices or l2 > 0"
+        )
+    if n_groups > 1:
+        fewer, n_fewer = _best_of_fewer(counts, likelihood, shares, phi, hard)
+        if value <= fewer + tol * max(abs(value), 1.0):
+            found.append(
+                f"the objective (log-likelihood minus penalty) of {n_groups} groups, {value:.3f}, is not above that of "
+                f"{n_fewer}, {fewer:.3f}: some group has found nothing; expected more restarts, another seed or start, "
+                "fewer groups, or a smaller l2"
+            )
+    return found
+
+
+def _best_of_fewer(counts, likelihood, shares, phi, hard):
+    """Return the objective and the number of groups of the best smaller mixture at hand.
+
+    These are the best single reward, exact as that problem is convex, and the mixture without one of its groups.
+    """
+    alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 100, 1e-9)
+    found = [(float(alone.value[0]), 1)]
+    ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
+    for k in range(len(shares)):
+        others = np.arange(len(shares)) != k
+        if shares[others].sum() > 0:
+            share = shares[others] / shares[others].sum()
+            value = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
+            found.append((float(value), len(share)))
+    return max(found)
 
 
 def _is_count(value):
