@@ -11,6 +11,7 @@ __all__ = [
     "as_positive",
     "as_rewards",
     "in_nats",
+    "is_count",
 ]
 
 
@@ -55,6 +56,11 @@ def as_index(name, value, size=None, length=None):
         limit = "at least 0" if size is None else f"in 0..{size - 1}"
         raise ValueError(f"{name}: expected indices {limit}, got {array[position]} at position {position}")
     return array
+
+
+def is_count(value):
+    """Tell whether `value` is an integer of at least one; True and 2.0 are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
 def as_positive(name, value):

@@ -7,14 +7,14 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from .._newton import newton_step
-from .._validation import as_float
+from .._validation import as_float, is_count
 from ._counts import Counts
 from ._em import climb, first_step, follow, posterior
 from ._logistic import rank
 from ._starts import search
 from .rewards import annotator_log_likelihood
 
-__all__ = ["MixtureFit", "fit_mixture", "select_n_groups"]
+__all__ = ["MixtureFit", "fit_mixture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,14 +111,6 @@ def fit_mixture(
     Warns (RuntimeWarning) when it stops at max_iter, and when rewards diverge because some group's choices are
     separable: use l2 > 0. Source: Dempster et al. (1977), Lange (1995); hard: Algorithm 2 of the paper. Chapter 4.
     """
-    found, complaints = _fit(comparisons, n_groups, assignment, n_restarts, max_iter, tol, l2, seed, start)
-    for complaint in complaints:
-        warnings.warn(f"fit_mixture: {complaint}", RuntimeWarning, stacklevel=2)
-    return found
-
-
-def _fit(comparisons, n_groups, assignment, n_restarts, max_iter, tol, l2, seed, start=None):
-    """Return the fit, and what is to be said about it: whoever called in public warns."""
     l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
     rng = np.random.default_rng(seed)
     counts = Counts.of(comparisons, l2)
@@ -136,68 +128,9 @@ def _fit(comparisons, n_groups, assignment, n_restarts, max_iter, tol, l2, seed,
         best = follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
     else:
         best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
-    return _finish(counts, best, assignment), _complaints(counts, best, assignment, tol)
-
-
-def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
-    """Compare numbers of groups: held-out log-likelihood over annotators, and BIC with either meaning of n.
-
-    Every fold holds out whole annotators; held-out annotators are scored by log sum_u eta(u) prod_j p_u(j).
-
-    Parameters
-    ----------
-    comparisons : Comparisons
-    candidates : iterable of int, numbers of groups
-    criterion : 'heldout', 'bic' (n annotators) or 'bic_comparisons', decides the column 'chosen'
-    n_folds : int, from 2 to the number of annotators; seed : int
-    fit : further arguments of `fit_mixture`
-
-    Returns
-    -------
-    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons; heldout (nats per annotator), how far
-    it is behind the best candidate and the standard error of that paired difference (behind, behind_se); chosen (bool)
-
-    Raises
-    ------
-    ValueError
-        On no candidates, more groups than annotators in a fold's training part, an unknown criterion, folds out of
-        range, a start, or what `fit_mixture` refuses. Chapter 4.
-    """
-    import pandas as pd
-
-    candidates = sorted(set(candidates))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise ValueError(f"seed: expected an integer, as every fit begins with it anew, got {seed!r}")
-    n = comparisons.n_annotators
-    if not candidates:
-        raise ValueError("candidates: expected at least one number of groups, got none")
-    if criterion not in ("heldout", "bic", "bic_comparisons"):
-        raise ValueError(f"criterion: expected 'heldout', 'bic' or 'bic_comparisons', got {criterion!r}")
-    if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= n:
-        raise ValueError(f"n_folds: expected an integer in 2..{n}, got {n_folds!r}")
-    fold = np.random.default_rng(seed).permutation(n) % n_folds
-    most = n - int(np.bincount(fold).max())
-    if not all(_is_count(k) and k <= most for k in candidates):
-        raise ValueError(f"candidates: expected integers in 1..{most}, the annotators left by a fold, got {candidates}")
-    if "start" in fit:
-        raise ValueError("start: expected none, as every fold has other annotators")
-    rows, scores = [], []
-    for k in candidates:
-        whole = fit_mixture(comparisons, k, seed=seed, **fit)
-        heldout = np.empty(n)
-        for f in range(n_folds):
-            train, test = (comparisons.take(np.flatnonzero(part)) for part in (fold != f, fold == f))
-            heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
-        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
-        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
-        scores.append(heldout)
-    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout"]
-    table = pd.DataFrame(rows, columns=columns).set_index("n_groups")
-    behind = np.array(scores)[int(np.argmax(table.heldout))] - np.array(scores)
-    table["behind"], table["behind_se"] = behind.mean(axis=1), behind.std(axis=1, ddof=1) / np.sqrt(n)
-    score = table.heldout if criterion == "heldout" else -table[criterion]
-    table["chosen"] = table.index == score.idxmax()
-    return table
+    for complaint in _complaints(counts, best, assignment, tol):
+        warnings.warn(f"fit_mixture: {complaint}", RuntimeWarning, stacklevel=2)
+    return _finish(counts, best, assignment)
 
 
 def _finish(counts, best, assignment):
@@ -265,18 +198,14 @@ def _best_of_fewer(counts, likelihood, shares, phi, hard):
     return max(found)
 
 
-def _is_count(value):
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
-
-
 def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
     n = comparisons.n_annotators
-    if not _is_count(n_groups) or n_groups > n:
+    if not is_count(n_groups) or n_groups > n:
         raise ValueError(f"n_groups: expected an integer from 1 to the number of annotators, {n}, got {n_groups!r}")
     if assignment not in ("soft", "hard"):
         raise ValueError(f"assignment: expected 'soft' or 'hard', got {assignment!r}")
     for name, value in (("n_restarts", n_restarts), ("max_iter", max_iter)):
-        if not _is_count(value):
+        if not is_count(value):
             raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     silent = np.flatnonzero(np.bincount(comparisons.annotator, minlength=n) == 0)
     if len(silent):

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from .._validation import as_distribution, as_float, as_log_reference, as_policy, as_positive, in_nats
 from ..alignment.policies import kl_divergence
 from ..alignment.solution import Solution, solve
-from ..alignment.welfare import Regret
+from ..alignment.bargaining import Regret
 from ..preferences.rewards import bradley_terry
 from . import gaps
 from .falsification import Falsification, falsify

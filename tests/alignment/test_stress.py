@@ -111,7 +111,7 @@ def recomputed(welfare, policy, weights, rewards, reference, beta, prompts):
         above = np.log(dual - weights @ welfare.disagreement) - eta[some] @ np.log(weights[some] / eta[some])
         return above - welfare.value(values), 40 * EPS + rounding * (eta[some] / gain).sum()
     if isinstance(welfare, Regret):
-        dual, rounding = dual - weights @ welfare.best, rounding + 40 * EPS * np.abs(welfare.best).max()
+        rounding += 40 * EPS * np.abs(welfare.best).max()
     elif isinstance(welfare, SoftMin):
         # A group without a share has no weight and no part in the divergence.
         welfare, weights, values = SoftMin(welfare.temperature, eta[some]), weights[some], values[some]

@@ -209,13 +209,13 @@ class TestSolve:
         if name == "nash":
             # The best multiple of the weights, sum mu (A - d) - eta log(mu / eta) - 1 over mu = s w.
             gain = optimum - w @ welfare.disagreement
-            above = np.log(gain) - eta @ np.log(w / eta)
-            size = 1.0
+            above, size = np.log(gain) - eta @ np.log(w / eta), 1.0
+        elif name == "regret":
+            above, size = optimum - w @ welfare.best, np.ptp(rewards, axis=-1).max()
         else:
             above, size = optimum + welfare.conjugate(w)[0], np.ptp(rewards, axis=-1).max()
-            if name == "regret":
-                above -= w @ welfare.best
             assert (welfare.room(w)[0] >= -1e-12).all()
+        np.testing.assert_allclose(welfare.ceiling(w, optimum), above, rtol=1e-9, atol=1e-11 * (size + beta))
         assert -1e-11 * (size + beta) <= above - attained <= 1e-9 * size + 1e-11 * (size + beta)
         assert 0 <= solution.gap <= 1e-9 * size + 1e-11 * (size + beta)
 

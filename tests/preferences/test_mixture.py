@@ -232,7 +232,7 @@ class TestFit:
         fit = fit_mixture(survey, 2)
         np.testing.assert_allclose(fit.bic(survey), -2 * fit.log_likelihood + 11 * np.log(192))
 
-    @pytest.mark.filterwarnings("ignore:fit_mixture")  # a third group that is not there may run away
+    @pytest.mark.filterwarnings("ignore:select_n_groups")  # a third group that is not there may run away
     def test_select_n_groups(self):
         _, comparisons, _ = simulated(11, 2, n_annotators=120, n_per_annotator=40)
         for criterion in ("heldout", "bic", "bic_comparisons"):
