@@ -44,8 +44,12 @@ def starts(counts, n_groups, n_restarts, rng):
     """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random."""
     n = counts.won.shape[0]
     moment = counts.z.T @ counts.z / len(counts.z)
-    values, vectors = np.linalg.eigh(moment)
-    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    # Distances do not depend on the units of the features; with the diagonal brought near one first (by powers of two,
+    # which are exact) their digits do not either.
+    unit = np.sqrt(np.diag(moment))
+    unit = np.exp2(np.round(np.log2(unit / unit.max())))
+    values, vectors = np.linalg.eigh(moment / np.outer(unit, unit))
+    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])) / unit[:, None]
     at = counts.scores @ spread / counts.total[:, None]
     q = rng.dirichlet(np.ones(n_groups), size=(n, n_restarts))
     for restart in range((n_restarts + 1) // 2):

@@ -1,6 +1,5 @@
 """Mixtures of Bradley-Terry rewards, learned from comparisons and annotator ids by expectation-maximisation."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +7,7 @@ from scipy.special import logsumexp, softmax
 
 from .._newton import newton_step
 from .._validation import as_float, is_count
+from .._warnings import warn
 from ._counts import Counts
 from ._em import climb, first_step, follow, posterior
 from ._logistic import rank
@@ -129,7 +129,7 @@ def fit_mixture(
     else:
         best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
     for complaint in _complaints(counts, best, assignment, tol):
-        warnings.warn(f"fit_mixture: {complaint}", RuntimeWarning, stacklevel=2)
+        warn(f"fit_mixture: {complaint}")
     return _finish(counts, best, assignment)
 
 
@@ -171,7 +171,7 @@ def _complaints(counts, best, assignment, tol):
             "its reward diverges; expected overlapping choices or l2 > 0"
         )
     if n_groups > 1:
-        fewer, n_fewer = _best_of_fewer(counts, likelihood, shares, phi, hard)
+        fewer, n_fewer = _best_of_fewer(counts, likelihood, q, shares, phi, hard)
         if value <= fewer + tol * max(abs(value), 1.0):
             found.append(
                 f"the objective (log-likelihood minus penalty) of {n_groups} groups, {value:.3f}, is not above that of "
@@ -181,20 +181,21 @@ def _complaints(counts, best, assignment, tol):
     return found
 
 
-def _best_of_fewer(counts, likelihood, shares, phi, hard):
+def _best_of_fewer(counts, likelihood, q, shares, phi, hard):
     """Return the objective and the number of groups of the best smaller mixture at hand.
 
-    These are the best single reward, exact as that problem is convex, and the mixture without one of its groups.
+    These are the best single reward, exact as that problem is convex, and the mixture without one of its groups, whose
+    share goes to the group that explains its annotators best.
     """
     alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 100, 1e-9)
     found = [(float(alone.value[0]), 1)]
     ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
     for k in range(len(shares)):
-        others = np.arange(len(shares)) != k
-        if shares[others].sum() > 0:
-            share = shares[others] / shares[others].sum()
-            value = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
-            found.append((float(value), len(share)))
+        others = np.flatnonzero(np.arange(len(shares)) != k)
+        share = shares[others]
+        share[np.argmax(q[:, k] @ likelihood[:, others])] += shares[k]
+        value = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
+        found.append((float(value), len(share)))
     return max(found)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from .._validation import is_count
+from .._warnings import warn
 from .mixture import fit_mixture
 
 __all__ = ["select_n_groups"]
@@ -72,7 +73,7 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
                 "restarts or another seed"
             )
         for sentence in said:
-            warnings.warn(f"select_n_groups: with {k} groups, {sentence}", RuntimeWarning, stacklevel=2)
+            warn(f"select_n_groups: with {k} groups, {sentence}")
         bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
         rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
         scores.append(heldout)
