@@ -1,11 +1,10 @@
 """The one convex problem under every reward fit: logistic regression without intercept on differences of features."""
 
-import warnings
-
 import numpy as np
 from scipy.special import expit, log_expit
 
 from .._newton import backtrack, newton_step
+from .._warnings import warn
 
 __all__ = ["fit_logistic", "rank", "well_scaled"]
 
@@ -79,7 +78,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
                     "no finite maximum and rewards diverge; expected overlapping choices or l2 > 0"
                 )
     else:
-        warnings.warn(f"Newton's method did not converge in {max_iter} steps", RuntimeWarning, stacklevel=3)
+        warn(f"Newton's method did not converge in {max_iter} steps")
     return coordinates @ at
 
 
