@@ -14,6 +14,7 @@ __all__ = [
     "as_positive",
     "as_rewards",
     "in_nats",
+    "is_count",
 ]
 
 
@@ -23,7 +24,7 @@ def _expected(shape):
 
 
 def as_float(
-    name: str, value: ArrayLike, shape: Sequence[int | str | None], *, finite: bool = True
+    name: str, value: ArrayLike | None, shape: Sequence[int | str | None], *, finite: bool = True
 ) -> NDArray[np.float64]:
     """Return a value as a float64 array of a shape.
 
@@ -106,6 +107,11 @@ def as_index(name: str, value: ArrayLike, size: int | None = None, length: int |
         limit = "at least 0" if size is None else f"in 0..{size - 1}"
         raise ValueError(f"{name}: expected indices {limit}, got {array[position]} at position {position}")
     return array
+
+
+def is_count(value: object) -> bool:
+    """Tell whether a value is an integer of at least one; True and 2.0 are none."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
 def as_positive(name: str, value: ArrayLike) -> float:

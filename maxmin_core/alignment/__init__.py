@@ -1,11 +1,13 @@
 """What is best for all: policies, welfare functions, the solver and its certificate."""
 
+from .bargaining import Nash, Regret
 from .calibration import calibrate
 from .certificate import best_value_estimates, gap_limits
 from .iteration import iterate
 from .policies import best_values, gibbs_policy, group_values, kl_divergence
+from .robust import ChiSquare, CVaR, SoftMin
 from .solution import Solution, max_min, per_prompt_minimum, per_response_minimum, solve
-from .welfare import ChiSquare, CVaR, Egalitarian, Nash, Regret, SoftMin, Utilitarian, Welfare
+from .welfare import Egalitarian, Utilitarian, Welfare
 
 __all__ = [
     "CVaR",

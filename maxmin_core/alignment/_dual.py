@@ -1,4 +1,4 @@
-"""The dual of max-min alignment, minimised over the simplex of group weights."""
+"""The dual of max-min alignment: the best value of a weighted reward, its slope and its curvature."""
 
 from copy import copy
 
@@ -11,14 +11,16 @@ __all__ = ["Dual"]
 
 
 class Dual:
-    """Evaluate and minimise A(sum_u w_u r_u) over group weights w, with digits to spare for any beta.
+    """Evaluate A(sum_u w_u r_u) over group weights w, with digits to spare for any beta.
 
     Rewards are centred by the reference on every prompt, and what that takes away is kept as one number a group;
-    responses outside the support and prompts of weight zero are left out. Chapter 5.
+    responses outside the support and prompts of weight zero are left out. The support is where the reference has a
+    finite logarithm: a probability of e^-1000 is none to exp(), but a reward can lift it.
 
     Attributes
     ----------
-    rewards : (U, X, Y) float, centred; offsets : (U,) float; reference : (X, Y) float, probabilities
+    rewards : (U, X, Y) float, centred; offsets : (U,) float
+    log_reference : (X, Y) float; reference : (X, Y) float, its probabilities, zero where they underflow
     size : float, the range of the centred rewards within a prompt, in logits
     """
 
@@ -26,9 +28,10 @@ class Dual:
         """Centre the rewards; all arguments are checked by the caller."""
         self._given = rewards, log_reference
         came = prompt_weights > 0
-        self.reference = np.exp(log_reference[came])
+        self.log_reference = log_reference[came]
+        self.reference = np.exp(self.log_reference)
         self.prompt_weights, self.beta = prompt_weights[came], beta
-        supported = self.reference > 0
+        supported = np.isfinite(self.log_reference)
         if not came.all():
             rewards = rewards[:, came]
         if not supported.all():
@@ -42,6 +45,8 @@ class Dual:
     def among(self, groups, offsets):
         """Return the same problem among some of the groups, a boolean (U,), with other offsets."""
         other = copy(self)
+        given, log_reference = self._given
+        other._given = given[groups], log_reference
         other.rewards, other.offsets = self.rewards[groups], offsets
         other.size = np.ptp(other.rewards, axis=-1).max(initial=0.0)
         return other
@@ -70,8 +75,7 @@ class Dual:
         """Return (value, expected (U,), policy (X, Y)): A(r_w), E_pi[r_u] under pi_w, and pi_w."""
         beta = self.beta if beta is None else beta
         tilt = (weights @ self._flat).reshape(self.reference.shape) / beta
-        peak = tilt.max(axis=-1, keepdims=True)
-        if max(peak.max(), -tilt.min()) < 0.5:
+        if beta == self.beta and np.abs(tilt).max() < 0.5:
             # The rewards are centred, so the first order of e^tilt drops out exactly, not by cancellation, and a mean
             # under the policy is a mean under what the policy has in excess of the reference.
             log_mean = np.log1p((self.reference * exp_remainder(tilt)).sum(axis=-1))
@@ -79,13 +83,21 @@ class Dual:
             policy = self.reference + excess
             carried = excess
         else:
-            policy = self.reference * np.exp(tilt - peak)
+            tilt += self.log_reference * (self.beta / beta)
+            peak = tilt.max(axis=-1, keepdims=True)
+            policy = np.exp(tilt - peak)
             total = policy.sum(axis=-1, keepdims=True)
             policy /= total
             log_mean = (peak + np.log(total))[:, 0]
             carried = policy
         expected = self._flat @ (self.prompt_weights[:, None] * carried).ravel() + self.offsets
         return beta * (log_mean @ self.prompt_weights) + weights @ self.offsets, expected, policy
+
+    def values(self, weights):
+        """Return every group's value F_u of the optimal policy of sum_u w_u r_u, (U,)."""
+        value, expected, _ = self.at(weights)
+        # A(r_w) = sum_u w_u F_u(pi_w), so the penalty is what the weighted reward has beyond it.
+        return expected - (weights @ expected - value)
 
     def curvature(self, policy, beta):
         """Return the Hessian of A(r_w), E_x Cov_pi(r) / beta, (U, U)."""
@@ -100,149 +112,3 @@ class Dual:
             flat = flat.reshape(n_groups, -1)
             hessian += (flat * (self.prompt_weights[part, None] * mass).ravel()) @ flat.T
         return hessian / beta
-
-    def minimise(self, welfare, tol, max_iter=500):
-        """Return (weights, gap): the weights of the smallest certified gap found, at most tol * scale where it settled.
-
-        A primal-dual Newton method on A(r_w) + c(w) - mu sum log g(w), g all that must stay positive, with a multiplier
-        for each that tends to mu / g. The barrier mu and a smoothed beta fall together: the kinks that a small beta
-        leaves in A never are sharper than what one step resolves.
-        """
-        n, scale = len(self.rewards), self.scale
-        weights = _inside(welfare, n)
-        best = (np.inf, weights)
-        smooth = max(self.beta, self.size)
-        barrier = 0.1 * max(self.size**2 / smooth, scale, np.ptp(self.offsets))
-        terms = max(scale, np.abs(self.offsets).max())  # the size of what the value is summed from
-        value, expected, policy = self.at(weights, smooth)
-        room, slopes, bends = welfare.room(weights)
-        below, beside = barrier / weights, barrier / room
-        for _ in range(max_iter):
-            if smooth == self.beta:
-                best = min(best, (self.gap(welfare, weights, expected), weights), key=lambda found: found[0])
-                # The gap is a few times the barrier; where it stays above one that far down, rounding holds it.
-                if best[0] <= tol * scale or barrier <= 1e-4 * tol * scale:
-                    break
-            extra, slope, bend = welfare.conjugate(weights)
-            slope = expected + slope - barrier / weights - (barrier / room) @ slopes
-            slope = slope - weights @ slope
-            hessian = self.curvature(policy, smooth) + np.diag(bend + below / weights - beside @ bends)
-            hessian += (slopes.T * (beside / room)) @ slopes
-            # What the others take or give, the group with the most leeway gives or takes: the sum stays, to the last
-            # digit. The others' system has a unit diagonal, up to what that group adds. Least squares: groups that are
-            # alike make it singular.
-            unit = 1.0 / np.sqrt(np.diag(hessian))
-            free = np.argmax(unit)
-            moves = np.delete(np.eye(n), free, axis=1)
-            moves[free] = -1.0
-            moves = moves * np.delete(unit, free)
-            step = moves @ np.linalg.lstsq(moves.T @ hessian @ moves, -moves.T @ slope, rcond=None)[0]
-            relative = step / weights
-            fall = -slope @ step
-            taken = min(1.0, 0.99 / max(-relative.min(), -(slopes @ step / room).min(initial=0.0), 1e-300))
-            before = value + extra - barrier * (np.log(weights).sum() + np.log(room).sum())
-            for _ in range(60):
-                moved = weights + taken * step
-                moved = moved / moved.sum()
-                left, tilts, _ = welfare.room(moved)
-                if (left <= 1e-3 * room).any():
-                    taken /= 2
-                    continue
-                value, expected, policy = self.at(moved, smooth)
-                extra, along, _ = welfare.conjugate(moved)
-                # Where the fall drowns in the rounding of the terms, the slope along the step still tells.
-                after = value + extra - barrier * (np.log(moved).sum() + np.log(left).sum())
-                drowned = taken * fall <= 1e-13 * max(abs(before), terms)
-                along = step @ (expected + along - barrier / moved - (barrier / left) @ tilts)
-                if after <= before - 0.1 * taken * fall or (drowned and abs(along) <= 0.5 * fall):
-                    break
-                taken /= 2
-            else:
-                fall, (value, expected, policy) = 0.0, self.at(weights, smooth)
-                moved = weights
-            below = _towards(below, barrier / weights, relative)
-            beside = _towards(beside, barrier / room, slopes @ step / room)
-            weights = moved
-            room, slopes, bends = welfare.room(weights)
-            if fall <= 0.1 * barrier:
-                # Where the last step was hardly needed the next can be long.
-                barrier *= 0.1 if fall > 1e-3 * barrier or smooth > self.beta else 0.02
-                if smooth > self.beta:
-                    smooth = max(self.beta, 0.1 * smooth)
-                    value, expected, policy = self.at(weights, smooth)
-        return best[1], best[0]
-
-    def bargain(self, disagreement, eta, tol, start, max_iter=500):
-        """Return (weights, gap) of the Nash bargain, max_pi sum_u eta(u) log(F_u(pi) - d_u).
-
-        Its dual in mu > 0 is sum_u mu_u (A(r_w) - d_u) - eta(u) log mu_u with w = mu / sum mu, convex, minimised by
-        Newton's method with a beta that is smoothed at first. start : weights whose policy every group prefers to d.
-        """
-        eye = np.eye(len(self.rewards))
-
-        def at(mu, smooth):
-            weights = mu / mu.sum()
-            value, expected, policy = self.at(weights, smooth)
-            gain = expected - (weights @ expected - value) - disagreement
-            return mu @ gain - eta @ np.log(mu), gain, policy, weights
-
-        # Where the bargain leaves little room, a smoothed beta would leave none: then begin at beta itself.
-        smooth = max(self.beta, self.size)
-        while smooth > self.beta and at(start, smooth)[1].min() <= 0.1 * at(start, self.beta)[1].min():
-            smooth = max(self.beta, 0.1 * smooth)
-        mu = eta / at(start, smooth)[1]
-        best = (np.inf, start)
-        for _ in range(max_iter):
-            value, gain, policy, weights = at(mu, smooth)
-            if smooth == self.beta and (gain > 0).all():
-                # mu gain / eta is one at the optimum, and x - 1 - log x is what it is short of it.
-                best = min(best, (eta @ _short(mu * gain / eta), weights), key=lambda found: found[0])
-                if best[0] <= tol:
-                    break
-            slope = (gain - eta / mu) * mu
-            projected = (eye - weights) @ self.curvature(policy, smooth) @ (eye - weights).T / mu.sum()
-            relative = np.linalg.lstsq(projected * mu[:, None] * mu + np.diag(eta), -slope, rcond=None)[0]
-            fall = -slope @ relative
-            taken = min(1.0, 0.99 / max(-relative.min(), 1e-300))
-            for _ in range(60):
-                moved = mu * (1 + taken * relative)
-                found, ahead, _, _ = at(moved, smooth)
-                drowned = taken * fall <= 1e-13 * max(abs(value), 1.0)
-                along = (mu * relative) @ (ahead - eta / moved)
-                if found <= value - 0.1 * taken * fall or (drowned and abs(along) <= 0.5 * fall):
-                    break
-                taken /= 2
-            mu = moved
-            if fall <= 0.01 and smooth > self.beta:
-                smooth = max(self.beta, 0.1 * smooth)
-        return best[1], best[0]
-
-    def gap(self, welfare, weights, expected):
-        """Return A(r_w) + c(w) - W(F(pi_w)), at least zero, from differences of group values alone."""
-        ahead = expected - expected.min()
-        return weights @ ahead + welfare.conjugate(weights)[0] - welfare.value(ahead)
-
-
-def _short(x):
-    """Return x - 1 - log x, at least zero, with full relative precision near one."""
-    t = x - 1
-    return np.where(np.abs(t) < 1e-3, t**2 * (1 / 2 - t / 3 + t**2 / 4), t - np.log(x))
-
-
-def _towards(multipliers, target, relative):
-    """Return multipliers after a Newton step towards target = barrier / g, g changing by a share, kept positive."""
-    change = target - multipliers * (1 + relative)
-    taken = min(1.0, 0.99 / max((-change / multipliers).max(initial=0.0), 1e-300))
-    return multipliers + taken * change
-
-
-def _inside(welfare, n):
-    """Return weights with room on all sides: eta, drawn towards equal weights as far as half the room allows."""
-    eta = welfare.shares(n)
-    equal = np.full(n, 1.0 / n)
-    # Shares of zero have no inside; towards equal weights there is one.
-    for part in 0.5 ** np.arange(1, 60):
-        weights = (1 - part) * eta + part * equal
-        if (welfare.room(weights)[0] > 0.1 * welfare.room(eta)[0]).all() and (weights > 0).all():
-            return weights
-    return equal

@@ -1,246 +1,305 @@
-"""Welfare functions: rules that turn group values into group weights. Each is concave in the values of the groups."""
+"""Welfare functions: rules that turn group values into group weights. Each is concave in the values of the groups.
+
+A welfare states its own dual problem, ``W(v) = min over w in C of <w, v> + c(w)``, where C is a set of weights that sum
+to one. That is all `solve` needs to know of it: a new welfare is a subclass that defines ``value``, ``weights``,
+``conjugate`` and ``room``. Chapters 5, 6 and 7.
+"""
+
+from copy import copy
 
 import numpy as np
-from scipy.special import rel_entr, softmax
+from numpy.typing import ArrayLike
 
-from .._validation import as_distribution, as_float, as_positive
+from .._validation import as_distribution, as_float
+from ._parts import Floats, as_shares, as_values, no_cost, no_room
 
-__all__ = ["CVaR", "ChiSquare", "Egalitarian", "Nash", "Regret", "SoftMin", "Utilitarian", "Welfare"]
+__all__ = ["Egalitarian", "Utilitarian", "Welfare"]
+
+_PARTS = ("value", "weights", "conjugate", "room")
 
 
 class Welfare:
-    """Say what a welfare function has: W(v) = min over w in a set C of <w, v> + c(w), but for Nash.
+    """Say how good a policy is for all, given how good it is for each group.
 
-    value(v) : float, concave in the group values v (U,)
-    weights(v) : (U,) float, a non-negative supergradient: value(v') <= value(v) + <weights(v), v' - v>
-    shares(n) : (U,) float, the shares eta of n groups; equal where none were given
+    A subclass states its dual problem, all of it or not at all::
 
-    `alignment.solve` also asks for c, `conjugate(w)`, with gradient and diagonal Hessian, and for the inequalities
-    g(w) >= 0 beyond w >= 0 that describe C, `room(w)`: values (m,), gradients (m, U), diagonal Hessians (m, U).
-    ValueError on values that are not finite. Chapter 5.
+        W(v) = min over w in C of <w, v> + c(w),   C = {w >= 0 : sum w = 1, g(w) >= 0}
+
+    by four methods: ``value(v)`` is W; ``weights(v)`` a w that attains the minimum, which is a supergradient of W;
+    ``conjugate(w)`` is c with its derivatives; ``room(w)`` is g with its derivatives. A subclass that defines ``value``
+    anew has to define the three others anew, too: those it would inherit belong to another welfare, and `solve` refuses
+    it. Where C is a single point, ``point(n)`` returns it.
+
+    As the weights sum to one, W rises by t where every value rises by t. (The one welfare of this module that does not,
+    `Nash`, brings its own way to solve its dual problem.)
+
+    Parameters
+    ----------
+    weights : array_like, shape (U,), optional
+        The groups' shares, a distribution. None means equal shares.
+
+    Raises
+    ------
+    ValueError
+        On shares that are no distribution; when solved, on a part that is missing, or parts that contradict each other.
+
+    Examples
+    --------
+    Half average, half worst-off group: the weights are at least half the shares.
+
+    >>> import numpy as np
+    >>> from maxmin_core import Egalitarian, Welfare, solve
+    >>> class Halfway(Welfare):
+    ...     def value(self, v):
+    ...         return (self.shares(len(v)) @ v + np.min(v)) / 2
+    ...     def weights(self, v):
+    ...         return (self.shares(len(v)) + Egalitarian().weights(v)) / 2
+    ...     def conjugate(self, w):
+    ...         return 0.0, 0 * w, 0 * w
+    ...     def room(self, w):
+    ...         return w - self.shares(len(w)) / 2, np.eye(len(w)), np.zeros((len(w), len(w)))
+    >>> rewards = np.array([[[1.0, 0.0, 0.35]], [[0.0, 1.0, 0.35]]])
+    >>> solution = solve(Halfway([0.8, 0.2]), rewards, np.log([[1 / 3, 1 / 3, 1 / 3]]), 0.1)
+    >>> solution.weights.round(3), round(solution.primal, 3)
+    (array([0.5, 0.5]), 0.47)
     """
 
-    eta = None
+    def __init__(self, weights: ArrayLike | None = None) -> None:
+        self.eta = None if weights is None else as_float("weights", weights, ("U",))
+        if self.eta is not None:
+            as_distribution("weights", self.eta, len(self.eta))
 
-    def __repr__(self):
+    # A subclass with an initialiser of its own need not call ours.
+    eta: Floats | None = None
+
+    def __repr__(self) -> str:
+        """Show the parameters that were given."""
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in vars(self).items() if v is not None)})"
 
-    def shares(self, n):
-        """Return eta, (n,)."""
+    def shares(self, n: int) -> Floats:
+        """Return the shares eta of n groups, equal where none were given.
+
+        Parameters
+        ----------
+        n : int
+            How many groups.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+
+        Raises
+        ------
+        ValueError
+            Where the shares that were given are those of another number of groups.
+        """
         return as_distribution("weights", self.eta, n)
 
-    def conjugate(self, w):
-        """Return c(w), its gradient (U,) and the diagonal of its Hessian (U,)."""
-        return 0.0, np.zeros(len(w)), np.zeros(len(w))
+    def value(self, v: ArrayLike) -> float:
+        """Return W(v).
 
-    def room(self, w):
-        """Return what is left in every further inequality (m,), its gradients (m, U) and diagonal Hessians (m, U)."""
-        return np.zeros(0), np.zeros((0, len(w))), np.zeros((0, len(w)))
+        Parameters
+        ----------
+        v : array_like, shape (U,)
+            The groups' values, in logits.
 
+        Returns
+        -------
+        float
+        """
+        raise self._missing("value")
 
-def _shares(weights):
-    return None if weights is None else as_distribution("weights", as_float("weights", weights, ("U",)), len(weights))
+    def weights(self, v: ArrayLike) -> Floats:
+        """Return weights w of C with ``value(v) = <w, v> + c(w)``, a non-negative supergradient of W at v.
 
+        Parameters
+        ----------
+        v : array_like, shape (U,)
+            The groups' values, in logits.
 
-def _floats(name, values):
-    return None if values is None else as_float(name, values, ("U",))
+        Returns
+        -------
+        ndarray, shape (U,)
+        """
+        raise self._missing("weights")
 
+    def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
+        """Return c(w), its gradient and the diagonal of its Hessian, which has no other entries.
 
-def _values(v):
-    v = as_float("v", v, ("U",))
-    if not len(v):
-        raise ValueError("v: expected the value of at least one group, got none")
-    return v
+        Parameters
+        ----------
+        w : ndarray, shape (U,)
+            Weights of C.
+
+        Returns
+        -------
+        tuple of float, ndarray of shape (U,), ndarray of shape (U,)
+        """
+        raise self._missing("conjugate")
+
+    def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return g(w): the m concave inequalities ``g(w) >= 0`` of C, besides ``w >= 0`` and ``sum w = 1``.
+
+        Parameters
+        ----------
+        w : ndarray, shape (U,)
+            Weights that sum to one.
+
+        Returns
+        -------
+        tuple of ndarray of shape (m,), (m, U) and (m, U)
+            The values, their gradients, and the diagonals of their Hessians, which have no other entries.
+        """
+        raise self._missing("room")
+
+    def point(self, n: int) -> Floats | None:
+        """Return the only element of C, where it has only one, else None.
+
+        Parameters
+        ----------
+        n : int
+            How many groups.
+
+        Returns
+        -------
+        ndarray of shape (n,), or None
+        """
+        return None
+
+    def ceiling(self, w: Floats, attained: float) -> float:
+        """Return the largest W(v) of all values v with ``<w, v> <= attained``, which is ``attained + c(w)``.
+
+        With ``attained = A(r_w)``, what no policy exceeds in the weighted reward, it is what no policy exceeds in W:
+        the upper end of a certificate.
+
+        Parameters
+        ----------
+        w : ndarray, shape (U,)
+            Weights of C.
+        attained : float
+            In logits.
+
+        Returns
+        -------
+        float
+        """
+        return attained + self.conjugate(w)[0]
+
+    def _missing(self, *parts):
+        return ValueError(
+            f"welfare: expected a welfare that states its dual problem ({', '.join(_PARTS)}), "
+            f"got {type(self).__name__} without {', '.join(parts)} of its own"
+        )
+
+    def _checked(self):
+        """Refuse a subclass whose parts are not all its own: what it inherits belongs to another value."""
+        of = {part: next(c for c in type(self).__mro__ if part in vars(c)) for part in _PARTS}
+        missing = [part for part in _PARTS if of[part] is Welfare or not issubclass(of[part], of["value"])]
+        if missing:
+            raise self._missing(*missing)
+
+    def _completed(self, dual):
+        """Return this welfare with what was left open filled in from the problem."""
+        return self
+
+    def _among(self, groups):
+        """Return this welfare among some of the groups, those that have a share."""
+        reduced = copy(self)
+        reduced.eta = None if self.eta is None else self.eta[groups]
+        return reduced
+
+    def _minimise(self, dual, search, tol):
+        """Return the weights of the smallest dual value that `search` finds, its gap, and what tol is relative to."""
+        eta = self.shares(len(dual.rewards))
+        point = self.point(len(eta))
+        if point is not None:
+            return point, 0.0, 1.0
+        # A group without a share has no weight, and no inside for a barrier.
+        counted = eta > 0
+        some = dual.among(counted, dual.offsets[counted])
+        weights = np.zeros(len(eta))
+        weights[counted], gap = search(some, self._among(counted), tol)
+        return weights, gap, some.scale
 
 
 class Utilitarian(Welfare):
-    """Average: W(v) = sum_u eta(u) v_u. weights : (U,) float, the shares eta; None: equal. Chapter 5."""
+    """Count the average: ``W(v) = sum_u eta(u) v_u``. C is the single point eta.
 
-    def __init__(self, weights=None):
-        self.eta = _shares(weights)
+    Parameters
+    ----------
+    weights : array_like, shape (U,), optional
+        The shares eta, a distribution. None means equal shares.
 
-    def value(self, v):
-        """Return sum_u eta(u) v_u."""
-        return float(self.shares(len(_values(v))) @ v)
+    Raises
+    ------
+    ValueError
+        On weights that are no distribution.
 
-    def weights(self, v):
+    References
+    ----------
+    Harsanyi (1955), Cardinal welfare, individualistic ethics, and interpersonal comparisons of utility.
+
+    Examples
+    --------
+    >>> Utilitarian([0.8, 0.2]).value([1.0, 0.0])
+    0.8
+    """
+
+    def __init__(self, weights: ArrayLike | None = None) -> None:
+        self.eta = as_shares(weights)
+
+    def value(self, v: ArrayLike) -> float:
+        """Return ``sum_u eta(u) v_u``."""
+        v = as_values(v)
+        return float(self.shares(len(v)) @ v)
+
+    def weights(self, v: ArrayLike) -> Floats:
         """Return eta."""
-        return self.shares(len(_values(v)))
+        return self.shares(len(as_values(v)))
+
+    def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
+        """Return 0, at eta."""
+        return no_cost(w)
+
+    def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return no inequality: `point` says all."""
+        return no_room(w)
+
+    def point(self, n: int) -> Floats:
+        """Return eta."""
+        return self.shares(n)
 
 
 class Egalitarian(Welfare):
-    """Worst-off group: W(v) = min_u v_u, the rule of MaxMin-RLHF; C is the whole simplex. Chapter 5."""
+    """Count the worst-off group alone: ``W(v) = min_u v_u``, the rule of MaxMin-RLHF. C is the whole simplex.
 
-    def value(self, v):
-        """Return min_u v_u."""
-        return float(_values(v).min())
+    References
+    ----------
+    Rawls (1971), A Theory of Justice; Chakraborty et al. (2024), MaxMin-RLHF.
 
-    def weights(self, v):
+    Examples
+    --------
+    >>> Egalitarian().value([1.0, 0.3]), Egalitarian().weights([1.0, 0.3]).tolist()
+    (0.3, [0.0, 1.0])
+    """
+
+    def __init__(self) -> None:
+        pass
+
+    def value(self, v: ArrayLike) -> float:
+        """Return ``min_u v_u``."""
+        return float(as_values(v).min())
+
+    def weights(self, v: ArrayLike) -> Floats:
         """Return one for the worst-off group, shared equally where several are."""
-        worst = _values(v) == np.min(v)
+        v = as_values(v)
+        worst = v == v.min()
         return worst / worst.sum()
 
+    def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
+        """Return 0."""
+        return no_cost(w)
 
-class SoftMin(Welfare):
-    """Smooth minimum: W(v) = -tau log sum_u eta(u) e^(-v_u / tau); c(w) = tau KL(w || eta). Chapter 5.
-
-    temperature : float above 0, tau, in logits; to 0 the minimum, to infinity the average
-    """
-
-    def __init__(self, temperature, weights=None):
-        self.temperature, self.eta = as_positive("temperature", temperature), _shares(weights)
-
-    def value(self, v):
-        """Return the smooth minimum."""
-        eta = self.shares(len(_values(v)))
-        least = np.min(np.asarray(v, dtype=float)[eta > 0])
-        ahead = np.maximum((v - least) / self.temperature, 0.0)
-        # From the least value on, and near log 1 by the excess, so that a high temperature does not drown what the
-        # groups differ by; far below as it stands, so that a small share of the least does not either.
-        excess = eta @ np.expm1(-ahead)
-        return float(least - self.temperature * (np.log1p(excess) if excess > -0.5 else np.log(eta @ np.exp(-ahead))))
-
-    def weights(self, v):
-        """Return eta e^(-v / tau), normalised."""
-        eta = self.shares(len(_values(v)))
-        with np.errstate(divide="ignore"):
-            return softmax(np.log(eta) - (v - np.min(v)) / self.temperature)
-
-    def conjugate(self, w):
-        """Return tau KL(w || eta) and its derivatives."""
-        eta = self.shares(len(w))
-        t = (w - eta) / eta
-        near = np.abs(t) < 1e-3
-        # sum eta h(t) with h(t) = (1 + t) log(1 + t) - t: near eta it keeps the digits that a sum of w log(w / eta)
-        # loses and a high temperature magnifies.
-        series = eta * t**2 * (1 / 2 - t / 6 + t**2 / 12 - t**3 / 20 + t**4 / 30)
-        divergence = np.where(near, series, rel_entr(w, eta) - (w - eta)).sum()
-        slope = np.where(near, np.log1p(np.where(near, t, 0.0)), np.log(w / eta))
-        return self.temperature * divergence, self.temperature * slope, self.temperature / w
-
-
-class CVaR(Welfare):
-    """Mean of the worst-off part: W(v) = min <w, v> over w <= eta / level. Chapters 5 and 7.
-
-    level : float in (0, 1], which part of the population; 1 is the average, up to min eta the minimum
-    """
-
-    def __init__(self, level, weights=None):
-        self.level, self.eta = as_positive("level", level), _shares(weights)
-        if self.level > 1:
-            raise ValueError(f"level: expected a number in (0, 1], got {self.level}")
-
-    def value(self, v):
-        """Return the mean value of the worst-off share `level` of the population."""
-        return float(self.weights(v) @ v)
-
-    def weights(self, v):
-        """Return eta / level from the worst-off group on, until the weights sum to one."""
-        order = np.argsort(_values(v), kind="stable")
-        most = self.shares(len(order))[order] / self.level
-        taken = np.diff(np.minimum(np.cumsum(most), 1.0), prepend=0.0)
-        taken[np.argmax(np.cumsum(most) >= 1.0 - 1e-15)] += 1.0 - taken.sum()
-        return taken[np.argsort(order, kind="stable")]
-
-    def room(self, w):
-        """Return eta / level - w."""
-        n = len(w)
-        return self.shares(n) / self.level - w, -np.eye(n), np.zeros((n, n))
-
-
-class ChiSquare(Welfare):
-    """Worst case over shifted shares: W(v) = min <w, v> over sum_u (w_u - eta_u)^2 / eta_u <= radius. Chapters 5 and 7.
-
-    radius : float above 0; from 1 / min eta - 1 on the whole simplex, to 0 the average. Shares must be positive.
-    """
-
-    def __init__(self, radius, weights=None):
-        self.radius, self.eta = as_positive("radius", radius), _shares(weights)
-        if self.eta is not None and (self.eta == 0).any():
-            raise ValueError("weights: expected positive shares, got a share of 0")
-
-    def value(self, v):
-        """Return the least mean value over the ball of shares."""
-        return float(self.weights(v) @ v)
-
-    def weights(self, v):
-        """Return the shares of the least mean: falling linearly in the value, cut at zero."""
-        order = np.argsort(_values(v), kind="stable")
-        eta, v = self.shares(len(v))[order], np.asarray(v, dtype=float)[order]
-        rounding, v = 1e-14 * np.abs(v).max(), v - v[0]
-        w = np.zeros(len(v))
-        # The groups with the largest values drop out one by one as the radius grows.
-        for k in range(len(v), 0, -1):
-            total = eta[:k].sum()
-            mean = eta[:k] @ v[:k] / total
-            variance = eta[:k] @ (v[:k] - mean) ** 2 / total
-            left = self.radius - (1 / total - 1)
-            if left < 0:
-                continue
-            alike = variance <= rounding**2
-            slope = 0.0 if alike else np.sqrt(left / (total * variance))
-            w[:k] = eta[:k] * (1 / total - slope * (v[:k] - mean))
-            if alike or w[k - 1] >= 0:
-                break
-            w[:] = 0.0
-        else:
-            w[0] = 1.0
-        return w[np.argsort(order, kind="stable")] / w.sum()
-
-    def room(self, w):
-        """Return radius - chi^2(w, eta), one inequality."""
-        eta = self.shares(len(w))
-        apart = (w - eta) / eta
-        return np.array([self.radius - apart @ (w - eta)]), -2 * apart[None], -2 / eta[None]
-
-
-class Nash(Welfare):
-    """Nash bargaining: W(v) = sum_u eta(u) log(v_u - d_u), -inf where some group has no gain. Chapter 5.
-
-    disagreement : (U,) float, d; None: `solve` fills in the values of the reference policy
-    """
-
-    def __init__(self, disagreement=None, weights=None):
-        self.disagreement, self.eta = _floats("disagreement", disagreement), _shares(weights)
-
-    def value(self, v):
-        """Return sum_u eta(u) log(v_u - d_u); groups without a share do not count."""
-        eta = self.shares(len(_values(v)))
-        gain = (v - self._disagreement(len(v)))[eta > 0]
-        return float(eta[eta > 0] @ np.log(gain)) if (gain > 0).all() else -np.inf
-
-    def weights(self, v):
-        """Return eta / (v - d), the gradient; ValueError where some group has no gain."""
-        eta = self.shares(len(_values(v)))
-        gain = v - self._disagreement(len(v))
-        if (gain[eta > 0] <= 0).any():
-            raise ValueError(f"v: expected values above the disagreement, got a gain of {gain[eta > 0].min():.3g}")
-        return np.divide(eta, gain, out=np.zeros(len(eta)), where=eta > 0)
-
-    def _disagreement(self, n):
-        if self.disagreement is None:
-            raise ValueError("disagreement: expected the groups' values without agreement, got None; solve fills it in")
-        return as_float("disagreement", self.disagreement, (n,))
-
-
-class Regret(Welfare):
-    """Largest regret: W(v) = min_u (v_u - best_u), max-min on what a group gets less than its best. Chapter 5.
-
-    best : (U,) float, every group's best value A(r_u); None: `solve` fills it in
-    """
-
-    def __init__(self, best=None):
-        self.best = _floats("best", best)
-
-    def value(self, v):
-        """Return min_u (v_u - best_u)."""
-        return float((_values(v) - self._best(len(v))).min())
-
-    def weights(self, v):
-        """Return one for the group with the largest regret, shared equally where several have it."""
-        return Egalitarian().weights(_values(v) - self._best(len(v)))
-
-    def _best(self, n):
-        if self.best is None:
-            raise ValueError("best: expected every group's best value, got None; solve fills it in")
-        return as_float("best", self.best, (n,))
+    def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return no inequality."""
+        return no_room(w)

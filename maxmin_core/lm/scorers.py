@@ -13,7 +13,16 @@ __all__ = ["GroupRewards", "Scorer", "TextScorer"]
 
 
 class TextScorer(Protocol):
-    """Score whole texts, one number each: how positive they are, say."""
+    """Score whole texts, one number each: how positive they are, say.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> def marks(texts):
+    ...     return np.array([float(text.count("!")) for text in texts])
+    >>> marks(["the film is good !", "the film drags"]).tolist()
+    [1.0, 0.0]
+    """
 
     def __call__(self, texts: list[str]) -> NDArray[np.float64]:
         """Return the score of every text.
@@ -69,6 +78,12 @@ class GroupRewards(Scorer, Protocol):
     ----------
     shares : ndarray, shape (U,)
         The groups' shares of the population, which sum to one.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.enumerable import WordRewards
+    >>> WordRewards([[1.0], [-1.0]], [0.8, 0.2]).shares.tolist()
+    [0.8, 0.2]
     """
 
     shares: NDArray[np.float64]

@@ -129,12 +129,12 @@ def max_min_step(
         drawn = sample(model, tokenizer, prompts, n_tokens=n_tokens, seed=seed)
     texts = tokenizer.batch_decode(drawn, skip_special_tokens=True)
 
-    # 2. Every text is scored for every group; the welfare turns the groups' means into weights, and the weighted
-    #    reward comes back: w @ r(x, y).
+    # 2. Every text is scored for every group; the welfare turns the groups' means
+    #    into weights, and the weighted reward comes back: w @ r(x, y).
     weighted = torch.tensor(reward(prompts, texts, log_metric=metrics.__setitem__))
 
-    # 3. What the text costs in divergence is taken off, log pi(y|x) - log pi_ref(y|x) for this one text. The score is
-    #    a number by which the text is judged: nothing is differentiated here.
+    # 3. What a text costs in divergence is taken off: log pi(y|x) - log pi_ref(y|x).
+    #    The score judges the text; nothing is differentiated here.
     x = prompt_tokens(model, tokenizer, prompts, n_tokens)
     log_policy = log_probability(model, x, drawn)
     with torch.no_grad():
@@ -145,9 +145,10 @@ def max_min_step(
         others = (score.sum(dim=1, keepdim=True) - score) / (n_samples - 1)
         advantage = (score - others).flatten()
 
-    # 5. The ratio of the policy to the one that drew the texts is 1 here; its gradient is that of log pi. (A trainer
-    #    that used the texts again would have to bound it.) The advantages of a prompt sum to zero, and so does the
-    #    loss: its gradient is what counts.
+    # 5. The ratio of the policy to the one that drew the texts is 1 here, and its
+    #    gradient is that of log pi. (A trainer that used the texts again would have to
+    #    bound it.) The advantages of a prompt sum to zero, and so does the loss: its
+    #    gradient is what counts.
     ratio = torch.exp(log_policy - log_policy.detach())
     loss = -(advantage * ratio).mean()
 
@@ -156,7 +157,8 @@ def max_min_step(
     loss.backward()
     length = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
-    return metrics | {"loss": loss.item(), "grad_norm": length.item(), "kl": divergence.mean().item()}
+    metrics |= {"loss": loss.item(), "grad_norm": length.item()}
+    return metrics | {"kl": divergence.mean().item()}
 
 
 class Witness(TrainerCallback):

@@ -19,7 +19,7 @@ class Counts:
     z : (P, r) float, differences in well-scaled coordinates of full rank
     coordinates : (d, r) float; parameters are coordinates @ phi
     won, lost : (A, P) float or sparse, choices for and against each row; lost None means none
-    penalty : (r, r) float, the ridge penalty is phi^T penalty phi / 2
+    l2 : float; penalty : (r, r) float, the ridge penalty is phi^T penalty phi / 2
 
     Where items are few a row is a pair of items; else a row is a comparison, winner first. Chapter 4.
     """
@@ -28,6 +28,7 @@ class Counts:
     coordinates: np.ndarray
     won: object
     lost: object
+    l2: float
     penalty: np.ndarray
 
     @classmethod
@@ -52,7 +53,7 @@ class Counts:
             if 4 * n > n_annotators * len(pairs):
                 won, lost = won.toarray(), lost.toarray()
         z, coordinates = well_scaled(difference)
-        return cls(z, coordinates, won, lost, l2 * coordinates.T @ coordinates)
+        return cls(z, coordinates, won, lost, l2, l2 * coordinates.T @ coordinates)
 
     @property
     def total(self):
@@ -63,6 +64,11 @@ class Counts:
     def scores(self):
         """Gradient of every annotator's log-likelihood at phi = 0, (A, r)."""
         return (self.won @ self.z - (0.0 if self.lost is None else self.lost @ self.z)) / 2
+
+    def scores_at(self, down):
+        """Gradient of every annotator's log-likelihood where sigma(-margin) is `down` (P,), (A, r)."""
+        up = 0.0 if self.lost is None else self.lost @ ((1.0 - down)[:, None] * self.z)
+        return self.won @ (down[:, None] * self.z) - up
 
     def log_likelihood(self, phi):
         """Return ((A, ...) log-likelihood of every annotator, (P, ...) sigma(-margin)) for phi (..., r)."""

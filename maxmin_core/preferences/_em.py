@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp, softmax
 
-from .._newton import newton_step
+from .._newton import backtrack, newton_step
 
-__all__ = ["Run", "climb", "first_step", "responsibilities", "starts"]
+__all__ = ["Climb", "Run", "climb", "first_step", "follow", "posterior"]
 
 
 @dataclass
@@ -22,18 +21,40 @@ class Run:
     converged: np.ndarray
 
 
+@dataclass
+class Climb:
+    """One climb to its end: shares (K,), phi (K, r), the values of every pass (passes + 1,), converged."""
+
+    shares: np.ndarray
+    phi: np.ndarray
+    history: np.ndarray
+    converged: bool
+
+
+def follow(counts, run, assignment, max_iter, tol):
+    """Return the best of several climbs as a Climb, after it has gone on to its end or to max_iter passes in all."""
+    best = int(np.argmax(run.value))
+    passes, converged = int(run.passes[best]), bool(run.converged[best])
+    history = [values[best] for values in run.history[: passes + 1]]
+    if not converged and passes < max_iter:
+        run = climb(counts, run.shares[best][None], run.phi[best][None], assignment, max_iter - passes, tol)
+        history += [values[0] for values in run.history[1:]]
+        best, converged = 0, bool(run.converged[0])
+    return Climb(run.shares[best], run.phi[best], np.array(history), converged)
+
+
 def climb(counts, shares, phi, assignment, max_iter, tol):
     """Climb from R starts at once; those that have converged wait for the others without costing anything."""
     hard = assignment == "hard"
-    value, likelihood, down = _evaluate(counts, shares, phi, hard)
+    value, likelihood, down, q = _evaluate(counts, shares, phi, hard)
     none = np.zeros(len(phi), dtype=int)
     run = Run(value.copy(), shares.copy(), phi.copy(), [value.copy()], none, none > 0)
     going, hessian, halved = np.arange(len(phi)), None, False
     reach = np.linalg.norm(counts.z, axis=1).max()
+    dear = len(counts.z) >= 50_000 or counts.z.size * counts.z.shape[1] >= 50_000 * 16**2
     for iteration in range(max_iter):
-        q = responsibilities(likelihood, shares, hard)
         # Where a pass is dear the curvature is kept for a while: the step need not be Newton's, only upwards.
-        fresh = hessian is None or halved or len(counts.z) < 50_000 or (iteration & (iteration - 1)) == 0
+        fresh = hessian is None or halved or not dear or (iteration & (iteration - 1)) == 0
         gradient, found = counts.derivatives(phi, down, q, fresh)
         hessian = found if fresh else hessian
         step = newton_step(hessian, gradient)
@@ -42,18 +63,18 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
         new_shares = q.mean(axis=0)
         if hard and (new_shares == 0).any():
             step = _begin_anew(counts, likelihood, phi, step, new_shares)
-        size, halved = np.ones(len(phi)), False
-        for _ in range(40):
-            new_phi = phi + size[:, None, None] * step
-            new_value, likelihood, new_down = _evaluate(counts, new_shares, new_phi, hard)
-            worse = new_value < value - 1e-13 * np.abs(value)
-            if not worse.any():
-                break
-            size[worse], halved = size[worse] / 2, True
+
+        def attempt(size, shares=new_shares, phi=phi, step=step, value=value):
+            moved = phi + size[:, None, None] * step
+            found, *rest = _evaluate(counts, shares, moved, hard)
+            return (moved, found, rest), found < value - 1e-13 * np.abs(value)
+
+        size, (new_phi, new_value, (likelihood, down, q)), _ = backtrack(attempt, np.ones(len(phi)))
+        halved = bool((size < 1).any())
         settled = (new_value - value) <= tol * np.maximum(np.abs(value), 1.0)
         if halved:
             settled &= size > 0.4
-        shares, phi, down, value = new_shares, new_phi, new_down, new_value
+        shares, phi, value = new_shares, new_phi, new_value
         run.value[going], run.shares[going], run.phi[going] = value, shares, phi
         run.history.append(run.value.copy())
         run.passes[going] = iteration + 1
@@ -64,25 +85,35 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
             keep = ~settled
             columns = np.repeat(keep, phi.shape[1])
             going, shares, phi, value, hessian = going[keep], shares[keep], phi[keep], value[keep], hessian[keep]
-            likelihood, down = likelihood[:, keep], down[:, columns]
+            likelihood, q, down = likelihood[:, keep], q[:, keep], down[:, columns]
     return run
 
 
 def _evaluate(counts, shares, phi, hard):
-    """Return the objective (R,), every annotator's log-likelihood (A, R, K) and sigma(-margin) (P, R K)."""
+    """Return the objective (R,), log-likelihoods by annotator (A, R, K), sigma(-margin) (P, R K), q (A, R, K)."""
     likelihood, down = counts.log_likelihood(phi)
-    with np.errstate(divide="ignore"):
-        of_annotator = likelihood.max(axis=-1) if hard else logsumexp(likelihood + np.log(shares), axis=-1)
+    of_annotator, q = posterior(likelihood, shares, hard)
     ridge = np.einsum("rki,ij,rkj->r", phi, counts.penalty, phi) / 2
-    return of_annotator.sum(axis=0) - ridge, likelihood, down
+    return of_annotator.sum(axis=0) - ridge, likelihood, down, q
 
 
-def responsibilities(likelihood, shares, hard):
-    """Return q, (A, R, K)."""
+def posterior(likelihood, shares, hard):
+    """Return every annotator's term of the objective, (A, R), and the responsibilities q, (A, R, K)."""
     if hard:
-        return np.eye(likelihood.shape[-1])[likelihood.argmax(axis=-1)]
+        return likelihood.max(axis=-1), np.eye(likelihood.shape[-1])[likelihood.argmax(axis=-1)]
     with np.errstate(divide="ignore"):
-        return softmax(likelihood + np.log(shares), axis=-1)
+        joint = likelihood + np.log(shares)
+    # Group by group: numpy is slow at reductions of a short last axis.
+    peak = joint[..., 0].copy()
+    for k in range(1, joint.shape[-1]):
+        np.maximum(peak, joint[..., k], out=peak)
+    joint -= peak[..., None]
+    q = np.exp(joint, out=joint)
+    total = q[..., 0].copy()
+    for k in range(1, q.shape[-1]):
+        total += q[..., k]
+    q /= total[..., None]
+    return peak + np.log(total), q
 
 
 def first_step(counts, q):
@@ -105,22 +136,3 @@ def _begin_anew(counts, likelihood, phi, step, shares):
         alone[worst[run]] = 1.0
         step[run, group] = first_step(counts, alone)[1][0, 0] - phi[run, group]
     return step
-
-
-def starts(counts, n_groups, n_restarts, rng):
-    """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random."""
-    n = counts.won.shape[0]
-    moment = counts.z.T @ counts.z / len(counts.z)
-    values, vectors = np.linalg.eigh(moment)
-    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
-    at = counts.scores @ spread / counts.total[:, None]
-    q = rng.dirichlet(np.ones(n_groups), size=(n, n_restarts))
-    for restart in range((n_restarts + 1) // 2):
-        distance = np.full((n, n_groups), np.inf)
-        for k in range(n_groups):
-            nearest = distance.min(axis=1)
-            chance = nearest if k and nearest.sum() > 0 else np.ones(n)
-            centre = rng.choice(n, p=chance / chance.sum())
-            distance[:, k] = ((at - at[centre]) ** 2).sum(axis=1)
-        q[:, restart] = 0.1 / n_groups + 0.9 * np.eye(n_groups)[distance.argmin(axis=1)]
-    return q

@@ -1,11 +1,10 @@
 """The one convex problem under every reward fit: logistic regression without intercept on differences of features."""
 
-import warnings
-
 import numpy as np
 from scipy.special import expit, log_expit
 
-from .._newton import newton_step
+from .._newton import backtrack, newton_step
+from .._warnings import warn
 
 __all__ = ["fit_logistic", "rank", "well_scaled"]
 
@@ -53,17 +52,18 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
         settled = stride <= 1e-7 * (1.0 + reach)
         # Past the optimum of an exponential tail there is hardly any curvature, and Newton's step is far too long.
         short = min(1.0, 10.0 * (1.0 + reach) / max(stride, 1e-300))
-        step, move, size = short * step, short * move, 1.0
+        step, move = short * step, short * move
         slope = gradient @ step
 
         def along(size, at=at, margin=margin, step=step, move=move):
             return _objective(at + size * step, margin + size * move, wins, losses, penalty)
 
-        found = along(size)
-        # The last term lets rounding pass: near the optimum the value cannot fall by more than its own noise.
-        while found > value + 1e-4 * size * slope + 1e-14 * abs(value) and size > 1e-10:
-            size /= 2
+        def attempt(size, along=along, value=value, slope=slope):
             found = along(size)
+            # The last term lets rounding pass: near the optimum the value cannot fall by more than its own noise.
+            return found, found > value + 1e-4 * size * slope + 1e-14 * abs(value)
+
+        size, found, _ = backtrack(attempt, 1.0, most=35)
         # Far out, where the likelihood is an exponential tail, Newton's step is one logit long: stretch it.
         while not settled and reach > 10 and 1 <= size < 64 and (further := along(2 * size)) < found:
             size, found = 2 * size, further
@@ -78,7 +78,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
                     "no finite maximum and rewards diverge; expected overlapping choices or l2 > 0"
                 )
     else:
-        warnings.warn(f"Newton's method did not converge in {max_iter} steps", RuntimeWarning, stacklevel=3)
+        warn(f"Newton's method did not converge in {max_iter} steps")
     return coordinates @ at
 
 

@@ -1,6 +1,6 @@
 """Pairwise comparisons: who chose which item over which."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -74,6 +74,68 @@ class Comparisons:
         difference = self.features[self.winner] - self.features[self.loser]
         difference.flags.writeable = False
         return difference
+
+    def take(self, annotators):
+        """Return the comparisons of some annotators, who are numbered anew in the order given.
+
+        Parameters
+        ----------
+        annotators : array_like of int, shape (m,)
+            Indices of annotators. One who stands there twice becomes two annotators, as in a bootstrap over people.
+
+        Returns
+        -------
+        Comparisons
+            Annotator k of the result is ``annotators[k]``; rows are sorted by annotator, each one's own in their old
+            order. Items keep their features and names.
+
+        Raises
+        ------
+        ValueError
+            On an index out of range, something that is no integer, or when none of them made a comparison.
+
+        Examples
+        --------
+        >>> comparisons = Comparisons([[0.0], [1.0]], winner=[0, 1, 1], loser=[1, 0, 0], annotator=[0, 1, 2])
+        >>> some = comparisons.take([2, 0, 0])
+        >>> some.annotator.tolist(), some.winner.tolist()
+        ([0, 1, 2], [1, 0, 0])
+        """
+        annotators = as_index("annotators", annotators, self.n_annotators)
+        count = np.bincount(self.annotator, minlength=self.n_annotators)
+        begin, many = (np.cumsum(count) - count)[annotators], count[annotators]
+        number = np.repeat(np.arange(len(annotators)), many)
+        within = np.arange(len(number)) - (np.cumsum(many) - many)[number]
+        rows = np.argsort(self.annotator, kind="stable")[begin[number] + within]
+        return replace(self, winner=self.winner[rows], loser=self.loser[rows], annotator=number)
+
+    def where(self, mask):
+        """Return the comparisons in the rows where a mask is true; annotators keep their numbers, items their names.
+
+        Parameters
+        ----------
+        mask : array_like of bool, shape (n,)
+            One entry a comparison.
+
+        Returns
+        -------
+        Comparisons
+
+        Raises
+        ------
+        ValueError
+            On a mask that is not boolean or of another length, or when it is true nowhere.
+
+        Examples
+        --------
+        >>> comparisons = Comparisons([[0.0], [1.0]], winner=[0, 1, 1], loser=[1, 0, 0], annotator=[0, 1, 2])
+        >>> comparisons.where(comparisons.winner == 1).annotator.tolist()
+        [1, 2]
+        """
+        mask = np.asarray(mask)
+        if mask.dtype != bool or mask.shape != (len(self),):
+            raise ValueError(f"mask: expected booleans of shape ({len(self)},), got {mask.dtype} of {mask.shape}")
+        return replace(self, winner=self.winner[mask], loser=self.loser[mask], annotator=self.annotator[mask])
 
     @classmethod
     def from_frame(cls, df, features=None):

@@ -1,23 +1,20 @@
 """Mixtures of Bradley-Terry rewards, learned from comparisons and annotator ids by expectation-maximisation."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
 from .._newton import newton_step
-from .._validation import as_float
+from .._validation import as_float, is_count
+from .._warnings import warn
 from ._counts import Counts
-from ._em import climb, first_step, responsibilities, starts
+from ._em import climb, first_step, follow, posterior
 from ._logistic import rank
-from .comparisons import Comparisons
+from ._starts import search
 from .rewards import annotator_log_likelihood
 
-__all__ = ["MixtureFit", "fit_mixture", "select_n_groups"]
-
-# Restarts are compared on a subsample of about this size; only the best goes through all data.
-_SUBSAMPLE_ANNOTATORS, _SUBSAMPLE_COMPARISONS = 1000, 20_000
+__all__ = ["MixtureFit", "fit_mixture"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,159 +119,94 @@ def fit_mixture(
     if start is not None:
         start = as_float("start", start, (comparisons.n_annotators, n_groups))
         if (start < 0).any() or (np.abs(start.sum(axis=1) - 1) > 1e-9).any():
-            raise ValueError(f"start: expected rows that are distributions, got row sums {start.sum(axis=1)!r:.60}")
+            row = int(np.argmax((start < 0).any(axis=1) | (np.abs(start.sum(axis=1) - 1) > 1e-9)))
+            raise ValueError(f"start: expected rows that are distributions, got {start[row]!r:.80} in row {row}")
         begin = first_step(counts, start[:, None])
     elif n_groups == 1:
         begin = first_step(counts, np.ones((comparisons.n_annotators, 1, 1)))
+    if start is not None or n_groups == 1:
+        best = follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
     else:
-        sample = _subsample(comparisons, rng, n_groups)
-        small = counts if sample is comparisons else Counts.of(sample, l2)
-        begin = first_step(small, starts(small, n_groups, n_restarts, rng))
-        if small is not counts:
-            run = climb(small, *begin, assignment, max_iter, max(tol, 1e-6))
-            best = int(np.argmax(run.value))
-            inward = np.linalg.pinv(counts.coordinates) @ small.coordinates
-            begin = run.shares[best : best + 1], run.phi[best : best + 1] @ inward.T
-    run = climb(counts, *begin, assignment, max_iter, tol)
-    return _finish(counts, run, int(np.argmax(run.value)), assignment, tol)
+        best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
+    for complaint in _complaints(counts, best, assignment, tol):
+        warn(f"fit_mixture: {complaint}")
+    return _finish(counts, best, assignment)
 
 
-def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
-    """Compare numbers of groups: held-out log-likelihood over annotators, and BIC with either meaning of n.
-
-    Every fold holds out whole annotators; held-out annotators are scored by log sum_u eta(u) prod_j p_u(j).
-
-    Parameters
-    ----------
-    comparisons : Comparisons
-    candidates : iterable of int, numbers of groups
-    criterion : 'heldout', 'bic' (n annotators) or 'bic_comparisons', decides the column 'chosen'
-    n_folds : int, from 2 to the number of annotators; seed : int
-    fit : further arguments of `fit_mixture`
-
-    Returns
-    -------
-    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons; heldout (nats per annotator), how far
-    it is behind the best candidate and the standard error of that paired difference (behind, behind_se); chosen (bool)
-
-    Raises
-    ------
-    ValueError
-        On no candidates, more groups than annotators in a fold's training part, an unknown criterion, folds out of
-        range, a start, or what `fit_mixture` refuses. Chapter 4.
-    """
-    import pandas as pd
-
-    candidates = sorted(set(candidates))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise ValueError(f"seed: expected an integer, as every fit begins with it anew, got {seed!r}")
-    n = comparisons.n_annotators
-    if not candidates:
-        raise ValueError("candidates: expected at least one number of groups, got none")
-    if criterion not in ("heldout", "bic", "bic_comparisons"):
-        raise ValueError(f"criterion: expected 'heldout', 'bic' or 'bic_comparisons', got {criterion!r}")
-    if not isinstance(n_folds, int | np.integer) or not 2 <= n_folds <= n:
-        raise ValueError(f"n_folds: expected an integer in 2..{n}, got {n_folds!r}")
-    fold = np.random.default_rng(seed).permutation(n) % n_folds
-    most = n - int(np.bincount(fold).max())
-    if not all(_is_count(k) and k <= most for k in candidates):
-        raise ValueError(f"candidates: expected integers in 1..{most}, the annotators left by a fold, got {candidates}")
-    if "start" in fit:
-        raise ValueError("start: expected none, as every fold has other annotators")
-    rows, scores = [], []
-    for k in candidates:
-        whole = fit_mixture(comparisons, k, seed=seed, **fit)
-        heldout = np.empty(n)
-        for f in range(n_folds):
-            train, test = (_annotators(comparisons, np.flatnonzero(part)) for part in (fold != f, fold == f))
-            heldout[fold == f] = logsumexp(fit_mixture(train, k, seed=seed, **fit)._joint(test), axis=1)
-        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
-        rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
-        scores.append(heldout)
-    columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout"]
-    table = pd.DataFrame(rows, columns=columns).set_index("n_groups")
-    behind = np.array(scores)[int(np.argmax(table.heldout))] - np.array(scores)
-    table["behind"], table["behind_se"] = behind.mean(axis=1), behind.std(axis=1, ddof=1) / np.sqrt(n)
-    score = table.heldout if criterion == "heldout" else -table[criterion]
-    table["chosen"] = table.index == score.idxmax()
-    return table
-
-
-def _subsample(comparisons, rng, n_groups):
-    """Return the comparisons of some annotators, or all where they are few."""
-    n = comparisons.n_annotators
-    share = min(1.0, _SUBSAMPLE_ANNOTATORS / n, _SUBSAMPLE_COMPARISONS / len(comparisons))
-    size = max(int(share * n), min(n, 25 * n_groups))
-    return comparisons if size >= n else _annotators(comparisons, np.sort(rng.choice(n, size=size, replace=False)))
-
-
-def _annotators(comparisons, kept):
-    """Return the comparisons of the annotators kept, numbered anew in their order."""
-    number = np.full(comparisons.n_annotators, -1)
-    number[kept] = np.arange(len(kept))
-    inside = number[comparisons.annotator] >= 0
-    return Comparisons(
-        comparisons.features,
-        comparisons.winner[inside],
-        comparisons.loser[inside],
-        number[comparisons.annotator[inside]],
-        comparisons.items,
-    )
-
-
-def _finish(counts, run, best, assignment, tol):
-    """Return the best climb as a MixtureFit, groups by falling share; warn of what went wrong."""
-    n_iter = int(run.passes[best])
-    history = np.array([values[best] for values in run.history[: n_iter + 1]])
-    shares, phi = run.shares[best], run.phi[best]
-    if assignment == "hard":
+def _finish(counts, best, assignment):
+    """Return the best climb as a MixtureFit, groups by falling share."""
+    hard = assignment == "hard"
+    shares, phi = best.shares, best.phi
+    if hard:
         # The shares of the last assignment, not of the one before the last step.
-        shares = responsibilities(counts.log_likelihood(phi)[0], shares, True).mean(axis=0)
+        shares = posterior(counts.log_likelihood(phi)[0], shares, True)[1].mean(axis=0)
     order = np.argsort(-shares, kind="stable")
     shares, phi = shares[order], phi[order]
-    likelihood, down = counts.log_likelihood(phi)
-    with np.errstate(divide="ignore"):
-        joint = likelihood + np.log(shares)
-    if not run.converged[best]:
-        warnings.warn(
-            f"fit_mixture: stopped at max_iter={n_iter} before the objective settled to {tol:g}",
-            RuntimeWarning,
-            stacklevel=3,
-        )
-    q = responsibilities(likelihood, shares, assignment == "hard")
-    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
-    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
-    if not counts.penalty.any() and stride > 0.3 and (run.converged[best] or reach > 30):
-        warnings.warn(
-            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
-            "nearly, and its reward diverges; expected overlapping choices or l2 > 0",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+    likelihood, _ = counts.log_likelihood(phi)
     return MixtureFit(
         weights=shares,
         parameters=phi @ counts.coordinates.T,
-        responsibilities=q,
-        log_likelihood=float(logsumexp(joint, axis=1).sum()),
-        history=history,
-        converged=bool(run.converged[best]),
-        n_iter=n_iter,
+        responsibilities=posterior(likelihood, shares, hard)[1],
+        log_likelihood=float(posterior(likelihood, shares, False)[0].sum()),
+        history=best.history,
+        converged=best.converged,
+        n_iter=len(best.history) - 1,
     )
 
 
-def _is_count(value):
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+def _complaints(counts, best, assignment, tol):
+    """Return what went wrong in the best climb, a list of sentences."""
+    found, hard = [], assignment == "hard"
+    n_groups, value, shares, phi = len(best.shares), best.history[-1], best.shares, best.phi
+    if not best.converged:
+        found.append(f"stopped at max_iter={len(best.history) - 1} before the objective settled to {tol:g}")
+    likelihood, down = counts.log_likelihood(phi)
+    q = posterior(likelihood, shares, hard)[1]
+    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
+    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
+    stride, reach = (np.abs(counts.z @ part[q.any(axis=0)].T).max() for part in (step, phi))
+    if not counts.penalty.any() and stride > 0.3 and (best.converged or reach > 30):
+        found.append(
+            f"a margin of {reach:.0f} logits and rising; the choices within some group are separable, or nearly, and "
+            "its reward diverges; expected overlapping choices or l2 > 0"
+        )
+    if n_groups > 1:
+        fewer, n_fewer = _best_of_fewer(counts, likelihood, q, shares, phi, hard)
+        if value <= fewer + tol * max(abs(value), 1.0):
+            found.append(
+                f"the objective (log-likelihood minus penalty) of {n_groups} groups, {value:.3f}, is not above that of "
+                f"{n_fewer}, {fewer:.3f}: some group has found nothing; expected more restarts, another seed or start, "
+                "fewer groups, or a smaller l2"
+            )
+    return found
+
+
+def _best_of_fewer(counts, likelihood, q, shares, phi, hard):
+    """Return the objective and the number of groups of the best smaller mixture at hand.
+
+    These are the best single reward, exact as that problem is convex, and the mixture without one of its groups, whose
+    share goes to the group that explains its annotators best.
+    """
+    alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 100, 1e-9)
+    found = [(float(alone.value[0]), 1)]
+    ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
+    for k in range(len(shares)):
+        others = np.flatnonzero(np.arange(len(shares)) != k)
+        share = shares[others]
+        share[np.argmax(q[:, k] @ likelihood[:, others])] += shares[k]
+        value = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
+        found.append((float(value), len(share)))
+    return max(found)
 
 
 def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
     n = comparisons.n_annotators
-    if not _is_count(n_groups) or n_groups > n:
+    if not is_count(n_groups) or n_groups > n:
         raise ValueError(f"n_groups: expected an integer from 1 to the number of annotators, {n}, got {n_groups!r}")
     if assignment not in ("soft", "hard"):
         raise ValueError(f"assignment: expected 'soft' or 'hard', got {assignment!r}")
     for name, value in (("n_restarts", n_restarts), ("max_iter", max_iter)):
-        if not _is_count(value):
+        if not is_count(value):
             raise ValueError(f"{name}: expected an integer of at least 1, got {value!r}")
     silent = np.flatnonzero(np.bincount(comparisons.annotator, minlength=n) == 0)
     if len(silent):

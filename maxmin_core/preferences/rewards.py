@@ -1,11 +1,10 @@
 """Bradley-Terry rewards: fitted to comparisons, and how well they explain each annotator."""
 
-import warnings
-
 import numpy as np
 from scipy.special import expit, log_expit
 
 from .._validation import as_float
+from .._warnings import warn
 from ._logistic import fit_logistic, rank
 
 __all__ = ["annotator_agreement", "annotator_log_likelihood", "bradley_terry", "fit_bradley_terry"]
@@ -54,10 +53,10 @@ def fit_bradley_terry(comparisons, *, sample_weight=None, l2=0.0):
     difference, wins, losses = _by_pair(comparisons, weight)
     centred = comparisons.features - comparisons.features.mean(axis=0)
     if rank(difference) < rank(centred):
-        warnings.warn(
+        warn(
             "comparisons: the compared pairs do not connect all items; rewards across unconnected parts are not "
             "comparable, the minimum-norm solution is returned",
-            stacklevel=2,
+            UserWarning,
         )
     return fit_logistic(difference, wins, losses, l2)
 

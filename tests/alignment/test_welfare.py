@@ -180,7 +180,7 @@ class TestSolve:
         rng, rewards, reference, beta, eta, prompts = problem(seed)
         welfare = family(eta, rng=rng)[name]
         if name == "regret":
-            welfare = Regret(best_values(rewards, reference, beta, prompts))
+            welfare = Regret(best_values(rewards, reference, beta, prompt_weights=prompts))
         solution = solve(welfare, rewards, reference, beta, prompt_weights=prompts)
         value, policy = by_cvxpy(welfare, rewards, reference, beta, prompts)
         np.testing.assert_allclose(solution.primal, value, atol=1e-6)
@@ -209,13 +209,13 @@ class TestSolve:
         if name == "nash":
             # The best multiple of the weights, sum mu (A - d) - eta log(mu / eta) - 1 over mu = s w.
             gain = optimum - w @ welfare.disagreement
-            above = np.log(gain) - eta @ np.log(w / eta)
-            size = 1.0
+            above, size = np.log(gain) - eta @ np.log(w / eta), 1.0
+        elif name == "regret":
+            above, size = optimum - w @ welfare.best, np.ptp(rewards, axis=-1).max()
         else:
             above, size = optimum + welfare.conjugate(w)[0], np.ptp(rewards, axis=-1).max()
-            if name == "regret":
-                above -= w @ welfare.best
             assert (welfare.room(w)[0] >= -1e-12).all()
+        np.testing.assert_allclose(welfare.ceiling(w, optimum), above, rtol=1e-9, atol=1e-11 * (size + beta))
         assert -1e-11 * (size + beta) <= above - attained <= 1e-9 * size + 1e-11 * (size + beta)
         assert 0 <= solution.gap <= 1e-9 * size + 1e-11 * (size + beta)
 
@@ -236,7 +236,7 @@ class TestSolve:
         for name, welfare in family(eta, rng=rng).items():
             solution = solve(welfare, rewards, reference, beta, prompt_weights=prompts)
             for log_policy in reference + rng.normal(size=(10, *reference.shape)):
-                values = group_values(softmax(log_policy, axis=-1), rewards, reference, beta, prompts)
+                values = group_values(softmax(log_policy, axis=-1), rewards, reference, beta, prompt_weights=prompts)
                 assert welfare.value(values) <= solution.primal + 1e-8, name
 
     def test_what_is_left_open_is_filled_in(self):
