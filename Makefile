@@ -34,8 +34,8 @@ lint: env
 	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
-bench: env  ## Time what has a speed promised (pytest-benchmark)
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+bench: env  ## Time what has a speed promised, and print both
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet
 
 serve: env  ## Show the rendered pages at http://localhost:8000
 	@test -d _build/$(PROFILE)/html || { echo "make serve: no pages yet; call make book first" >&2; exit 1; }
