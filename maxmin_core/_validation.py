@@ -111,7 +111,7 @@ def as_index(name: str, value: ArrayLike, size: int | None = None, length: int |
 
 def is_count(value: object) -> bool:
     """Tell whether a value is an integer of at least one; True and 2.0 are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
 def as_positive(name: str, value: ArrayLike) -> float:
