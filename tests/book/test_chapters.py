@@ -1,9 +1,14 @@
+import logging
+import os
+from contextlib import nullcontext
+
 import nbformat
 import pytest
 
 from maxmin_core.alignment import gibbs_policy, solve
 from maxmin_core.book.chapters import Chapter, all_chapters, find_chapter, find_root, read_metrics
-from maxmin_core.book.running import ChapterError, made_by, run
+from maxmin_core.book.claims import METRICS_VARIABLE
+from maxmin_core.book.running import ChapterError, execute, made_by, run
 
 
 def test_find(root):
@@ -109,6 +114,68 @@ def test_a_failed_cell_is_named_and_leaves_nothing_half_done(project, add_cell):
     with pytest.raises(ChapterError, match=expected):
         run(chapter, "smoke", folder)
     assert sorted(p.name for p in folder.rglob("*") if p.is_file()) == ["01.failed.ipynb", "01.log"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_leaves_the_environment_as_it_was(project, monkeypatch, fails, add_cell):
+    chapter = find_chapter(project, "01")
+    monkeypatch.delenv(METRICS_VARIABLE, raising=False)
+    # One that is set already wins, and stays.
+    monkeypatch.setenv("TQDM_DISABLE", "0")
+    monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
+    told = "import os\nprint(*(os.environ[n] for n in ('MAXMIN_CLAIMS', 'TQDM_DISABLE', 'TRANSFORMERS_VERBOSITY')))"
+    add_cell(chapter.path, told + ("\n1 / 0" if fails else ""))
+    before = dict(os.environ)
+    with pytest.raises(ChapterError) if fails else nullcontext():
+        run(chapter, "smoke", project / "out")
+    assert dict(os.environ) == before
+    # The kernel saw them.
+    kept = project / "out" / ("logs/01.failed.ipynb" if fails else "notebooks/01_first.ipynb")
+    (output,) = [o for o in nbformat.read(kept, as_version=4).cells[-1].outputs if o.output_type == "stream"]
+    assert output.text.split()[0].endswith("claims.json") and output.text.split()[1:] == ["0", "error"]
+
+
+def test_a_run_inside_of_a_run_gives_the_claims_back(project, monkeypatch):
+    monkeypatch.setenv(METRICS_VARIABLE, "outer.json")
+    run(find_chapter(project, "01"), "smoke", project / "out")
+    assert os.environ[METRICS_VARIABLE] == "outer.json"
+
+
+def test_the_log_goes_into_its_file_alone(project, caplog):
+    logger = logging.getLogger("papermill")
+    before = logger.level, logger.propagate, list(logger.handlers)
+    with caplog.at_level(logging.DEBUG):
+        run(find_chapter(project, "01"), "smoke", project / "out")
+    assert "Executing Cell" in (project / "out" / "logs" / "01.log").read_text()
+    assert not [record for record in caplog.records if record.name.startswith("papermill")]
+    assert (logger.level, logger.propagate, logger.handlers) == before
+
+
+def test_a_cell_that_takes_too_long_is_named(project, add_cell):
+    chapter = find_chapter(project, "02")
+    add_cell(chapter.path, "import time\ntime.sleep(60)")
+    places = {"log": project / "log", "failed": project / "failed.ipynb"}
+    with pytest.raises(
+        ChapterError, match=r"02_second\.ipynb, cell 4 \(import time\): the cell ran longer than 1 s; see"
+    ):
+        execute(chapter.path, project / "out.ipynb", parameters={"profile": "smoke"}, timeout=1, **places)
+    assert places["failed"].exists() and not (project / "out.ipynb").exists()
+
+
+def test_a_kernel_that_does_not_start_is_told(project, monkeypatch):
+    chapter = find_chapter(project, "01")
+
+    def refuse(*_, **__):
+        raise RuntimeError("Kernel didn't respond in 120 seconds")
+
+    monkeypatch.setattr("papermill.execute_notebook", refuse)
+    with pytest.raises(ChapterError, match=r"^01_first\.ipynb, before the first cell: Kernel didn't respond"):
+        run(chapter, "smoke", project / "out")
+
+
+def test_packages_that_are_not_installed_are_left_out(project, monkeypatch):
+    monkeypatch.setattr("maxmin_core.book.running._PACKAGES", ("numpy", "no-such-package"))
+    assert list(run(find_chapter(project, "02"), "smoke", project / "out")["packages"]) == ["numpy"]
 
 
 def test_a_killed_kernel_is_named(project, add_cell):
