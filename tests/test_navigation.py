@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError
 
 import cvxpy as cp
 import numpy as np
@@ -50,6 +51,8 @@ def test_the_programme_is_attained_by_its_policy(weights):
 def test_occupancies_compare_and_hash_by_identity():
     one, other = (best_occupancy(Navigation(["ASB"])) for _ in range(2))
     assert one == one and one != other and len({one, other}) == 2
+    with pytest.raises(FrozenInstanceError):
+        one.values = other.values
 
 
 def test_no_random_policy_does_better():

@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,8 @@ class TestFalsify:
         one, other = (falsify(about(lambda x: x[:, 0]), n_random=3, n_adversarial=1, seed=0) for _ in range(2))
         for pair in [(one, other), *((s.draw(2, 0), s.draw(2, 0)) for s in SAMPLERS)]:
             assert pair[0] == pair[0] and pair[0] != pair[1] and len({*pair}) == 2
+            with pytest.raises(FrozenInstanceError):
+                pair[0].weights = None
 
 
 class TestDescentWithoutHelp:
