@@ -8,7 +8,7 @@ CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-ch
 
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env book check lint test bench serve lock clean chromium
+.PHONY: help env book check lint test bench links serve lock clean chromium
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -34,8 +34,11 @@ lint: env
 	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/mypy --no-error-summary
 
-bench: env  ## Time what has a speed promised (pytest-benchmark)
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+bench: env  ## Time what has a speed promised, and print both
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet
+
+links:  ## Ask every link of the book whether it still leads somewhere (needs the network)
+	@$(PYTHON) tests/links.py
 
 serve: env  ## Show the rendered pages at http://localhost:8000
 	@test -d _build/$(PROFILE)/html || { echo "make serve: no pages yet; call make book first" >&2; exit 1; }

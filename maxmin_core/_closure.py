@@ -42,8 +42,8 @@ def closure(*modules: str, without: tuple[str, ...] = ()) -> tuple[str, ...]:
 
     Examples
     --------
-    >>> closure("maxmin_core.navigation")
-    ('maxmin_core._validation', 'maxmin_core.navigation')
+    >>> closure("maxmin_core.alignment.calibration")
+    ('maxmin_core._validation', 'maxmin_core.alignment.calibration')
     """
     imports = _imports(modules[0].partition(".")[0]) if modules else {}
     if unknown := sorted({*modules, *without} - set(imports)):

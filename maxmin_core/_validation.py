@@ -110,7 +110,17 @@ def as_index(name: str, value: ArrayLike, size: int | None = None, length: int |
 
 
 def is_count(value: object) -> bool:
-    """Tell whether a value is an integer of at least one; True and 2.0 are none."""
+    """Tell whether a value is an integer of at least one.
+
+    Parameters
+    ----------
+    value : object
+        True and 2.0 are none.
+
+    Returns
+    -------
+    bool
+    """
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 

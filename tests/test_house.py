@@ -167,7 +167,10 @@ def signatures(root, room):
                     for part, member in vars(value).items():
                         function = getattr(member, "fget", getattr(member, "__func__", getattr(member, "func", member)))
                         if not part.startswith("_") and inspect.isfunction(function):
-                            yield f"{module_name}.{name}.{part}", function, function.__doc__
+                            # What a class takes over from its base is explained there.
+                            bases = [getattr(base, part, None) for base in value.__mro__]
+                            text = "\n".join(filter(None, (getattr(base, "__doc__", "") for base in bases)))
+                            yield f"{module_name}.{name}.{part}", function, function.__doc__ and text
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -255,6 +258,28 @@ def test_what_is_called_slow_exists(root):
     )
     tests = "\n".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
     assert not [name for name in ast.literal_eval(table) if f"def {name}(" not in tests]
+
+
+def test_every_benchmark_says_what_is_promised(root):
+    paths = sorted((root / "tests" / "benchmarks").glob("test_*.py"))
+    assert len(paths) >= 6
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert "benchmark.extra_info['promised'] = " in ast.unparse(node), f"{path.name}: {node.name}"
+
+
+def test_benchmarks_print_promised_beside_measured(root, tmp_path):
+    shutil.copy(root / "tests" / "benchmarks" / "conftest.py", tmp_path)
+    (tmp_path / "test_one.py").write_text(
+        "def test_sum(benchmark):\n    benchmark.extra_info.update({'promised': 'an hour', 'times': 1234.5})\n"
+        "    benchmark.pedantic(sum, args=([1, 2],), rounds=3)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "--benchmark-quiet", "-p", "no:cacheprovider", "test_one.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # Nothing is slow enough to fail.
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^test_sum +an hour +\d+(\.\d+)? [num]?s; times 1234$", done.stdout, re.M), done.stdout
 
 
 def test_make_help_lists_every_target(root):

@@ -68,6 +68,8 @@ def test_every_name_of_the_faces_is_found_where_python_finds_it():
 
     for face in (maxmin_core, alignment, preferences, theory):
         for name in face.__all__:
+            if not hasattr(getattr(face, name), "__module__"):
+                continue
             assert home(face.__name__, name) == getattr(face, name).__module__, name
 
 
