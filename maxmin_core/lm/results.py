@@ -1,7 +1,7 @@
 """Results of the language-model experiment: where every run lies, and what it measured. Imports no torch.
 
-What a run is cached under depends on its settings, on the code that it imports (see `code_files`), and on the versions
-of the libraries whose numbers need not be the same from one to the next. Chapter 8.
+What a run is cached under depends on its settings, on the code that it imports, and on the versions of the libraries
+whose numbers need not be the same from one to the next. Chapter 8.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._closure import files, fingerprint
+from .._closure import fingerprint
 from .._files import read_json
 from .profiles import Profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["base_folder", "code_files", "late_weights", "load_results", "read_curve", "run_folder", "seeds"]
+__all__ = ["base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds"]
 
 _OF_BASE: tuple[str, ...] = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads")
 _OF_BASE += (
@@ -105,28 +105,6 @@ def run_folder(setting: str, profile: Profile, root: Path | str, *, seed: int) -
     del settings["profile"]["vllm"]
     settings["libraries"] = _libraries()
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
-
-
-def code_files(profile: Profile) -> tuple[Path, ...]:
-    """Return the files that the runs of a profile depend on: the modules that they import, directly or not.
-
-    Parameters
-    ----------
-    profile : Profile
-        Whole models as rewards import more.
-
-    Returns
-    -------
-    tuple of Path
-        Sorted.
-
-    Examples
-    --------
-    >>> from maxmin_core.lm.profiles import find_profile
-    >>> {"train.py", "welfare.py"} <= {path.name for path in code_files(find_profile("cpu"))}
-    True
-    """
-    return files(_RUN, without=_without(profile))
 
 
 def seeds(setting: str, profile: Profile) -> list[int]:

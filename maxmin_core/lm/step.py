@@ -141,7 +141,7 @@ def max_min_step(
         divergence = log_policy - log_probability(reference, x, drawn)
         score = (weighted - beta * divergence).view(-1, n_samples)
 
-        # 4. A text is as good as it is better than the mean of the *others* on its prompt.
+        # 4. A text is good as far as it beats the mean of the others on its prompt.
         others = (score.sum(dim=1, keepdim=True) - score) / (n_samples - 1)
         advantage = (score - others).flatten()
 
