@@ -50,7 +50,6 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
     none = np.zeros(len(phi), dtype=int)
     run = Run(value.copy(), shares.copy(), phi.copy(), [value.copy()], none, none > 0)
     going, hessian, halved = np.arange(len(phi)), None, False
-    reach = np.linalg.norm(counts.z, axis=1).max()
     dear = len(counts.z) >= 50_000 or counts.z.size * counts.z.shape[1] >= 50_000 * 16**2
     for iteration in range(max_iter):
         # Where a pass is dear the curvature is kept for a while: the step need not be Newton's, only upwards.
@@ -58,7 +57,7 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
         gradient, found = counts.derivatives(phi, down, q, fresh)
         hessian = found if fresh else hessian
         step = newton_step(hessian, gradient)
-        length, present = (reach * np.linalg.norm(v, axis=-1, keepdims=True) for v in (step, phi))
+        length, present = (counts.reach * np.linalg.norm(v, axis=-1, keepdims=True) for v in (step, phi))
         step = step * np.minimum(1.0, (10.0 + present) / np.maximum(length, 1e-300))
         new_shares = q.mean(axis=0)
         if hard and (new_shares == 0).any():
