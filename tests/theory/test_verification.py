@@ -90,6 +90,20 @@ def test_what_an_exact_instance_offers_agrees_with_floats():
         assert exact.n_groups == instances.n_groups and exact.realizable == (len(exact.features) == 2)
 
 
+@pytest.mark.parametrize("exponent", [4, 20, 45])
+def test_floats_keep_their_digits_where_the_group_is_nearly_everybody(exponent):
+    # phi* and phi_0 agree in as many digits as the others are few; their difference does not come from subtraction.
+    few = F(1, 2**exponent)
+    for features, pair_weights in [(((1,), (0,)), (1,)), (((1, 0), (0, 1), (-1, 2)), (F(1, 4), F(1, 4), F(1, 2)))]:
+        parameters = ((2,), (-1,)) if len(features) == 2 else ((2, 1), (-1, F(1, 2)))
+        reference = (F(1, 2), F(1, 2)) if len(features) == 2 else (F(1, 4), F(1, 4), F(1, 2))
+        exact = Exact((1 - few, few), parameters, features, reference, pair_weights)
+        instances, alignments = in_floats(exact)
+        for name, ball in [("mle", exact.mismatch), ("mle_H", exact.mismatch_in_h), ("lower", exact.gap)]:
+            found = STATEMENTS[name].truth(alignments if name in GAP else instances)[0]
+            np.testing.assert_allclose(found, float(ball), rtol=1e-12, err_msg=name)
+
+
 def test_the_grid_is_what_it_says():
     instances = exact_grid(2, seed=3)
     assert len(instances) == 2 * 72 and instances == exact_grid(2, seed=3) != exact_grid(2, seed=4)
