@@ -178,7 +178,7 @@ def mismatch_reason(
     text = ""
     if not instances.difference.any():
         text = "the compared differences are all zero (degenerate features)"
-    elif instances.weights[0, 0] == 1:
+    elif not present[1:].any():
         text = "the group is everybody"
     elif np.ptp(logits[present], axis=0).max() == 0:
         text = "the groups prefer alike (no diversity)"
