@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_distribution, as_float
-from ..preferences.comparisons import Comparisons
-from ..preferences.population import Population
-from ..preferences.rewards import bradley_terry
+from ..preferences import Comparisons, Population, bradley_terry
 from ._mismatch import Instances, group_first, mismatches, population_sampler
 from .statements import MISMATCH
 
