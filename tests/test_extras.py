@@ -1,6 +1,7 @@
 """What works without the extras, and what says which one is missing."""
 
 import ast
+import itertools
 import json
 import re
 import subprocess
@@ -11,6 +12,8 @@ from importlib.metadata import packages_distributions
 import pytest
 from packaging.requirements import Requirement
 
+from maxmin_core._closure import closure
+from maxmin_core.book._names import modules
 from maxmin_core.book.chapters import all_chapters
 
 # Every installed package but these, which are NumPy, SciPy and pandas, looks as if it were not installed.
@@ -131,24 +134,25 @@ def test_other_chapters_need_no_language_models(root, monkeypatch):
     assert cli.main(["run", "01", "--profile", "smoke"]) == 0
 
 
-@pytest.mark.parametrize("number", [f"{n:02}" for n in range(1, 10)])
-def test_the_line_for_colab_installs_what_a_chapter_imports(root, number):
-    (chapter,) = (chapter for chapter in all_chapters(root) if chapter.number == number)
-    lines = re.findall(
-        r"%pip install --quiet \"maxmin-core\[([\w,]+)\] @ git\+https://\S+\"", (root / "book/rerun.md").read_text()
-    )
-    first, second = (set(line.split(",")) for line in lines)
-    extras = second if chapter.needs_runs else first
+def taken(code):
+    """The packages that a piece of code imports, by the names of Python."""
+    for node in ast.walk(ast.parse(code)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
+        yield from {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "maxmin_core"}
+
+
+def test_the_lines_for_colab_install_what_the_chapters_import(root):
+    line = r'%pip install --quiet "maxmin-core\[([\w,]+)\] @ git\+https://\S+"'
+    first, second = (found.split(",") for found in re.findall(line, (root / "book/rerun.md").read_text()))
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    listed = [*project["dependencies"], *(text for extra in extras for text in project["optional-dependencies"][extra])]
-    installed = {Requirement(text).name.lower().replace("_", "-") for text in listed} | ALONG
-    cells = json.loads(chapter.path.read_text())["cells"]
-    code = ["\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")]
-    code += [path.read_text() for path in chapter.dependencies() if path.suffix == ".py"]
     known = packages_distributions()
-    for tree in map(ast.parse, code):
-        for node in ast.walk(tree):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module] if isinstance(node, ast.ImportFrom) and not node.level else []
-            for top in {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names) - {"maxmin_core"}:
-                assert {d.lower().replace("_", "-") for d in known[top]} & installed, (top, chapter.path.name)
+    inside = {name: set(taken(path.read_text())) for name, path in modules().items()}
+    for chapter in all_chapters(root):
+        extras = [project["optional-dependencies"][extra] for extra in (second if chapter.needs_runs else first)]
+        named = [Requirement(text).name for text in itertools.chain(project["dependencies"], *extras)]
+        installed = {name.lower().replace("_", "-") for name in named} | ALONG
+        cells = json.loads(chapter.path.read_text())["cells"]
+        needed = set(taken("\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")))
+        for top in needed.union(*(inside[module] for module in closure(*chapter.modules()))):
+            assert {name.lower().replace("_", "-") for name in known[top]} & installed, (top, chapter.path.name)

@@ -84,6 +84,11 @@ def test_citation_and_package_agree(root):
     assert citation["license"] == project["license"] == "Apache-2.0"
 
 
+def test_types_are_shipped(root):
+    tool = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
+    assert "py.typed" in tool["setuptools"]["package-data"]["maxmin_core"] and (root / "maxmin_core/py.typed").is_file()
+
+
 def test_import_is_light():
     code = (
         "import sys\n"

@@ -96,7 +96,7 @@ def test_what_makes_a_chapter_run_again(project, maxmin, add_cell, edited):
         (("alignment/policies.py", numpy, f"{numpy}from numpy import pi  # noqa: F401\n"), []),
         (("alignment/solution.py", numpy, f"{numpy}\nCODE = 1\n"), []),
         # Signatures and docstrings are shown on the pages; a docstring changes no number.
-        (("alignment/solution.py", "def solve(welfare, ", "def solve(welfare, another, "), ["pages"]),
+        (("alignment/solution.py", "def solve(", "def solve(another, "), ["pages"]),
         (("alignment/policies.py", '"""', '"""Words. '), ["pages"]),
         (("alignment/policies.py", numpy, f"{numpy}\nCODE = 1\n"), ["01", "pages"]),
         (("preferences/_logistic.py", numpy, f"{numpy}\nCODE = 1\n"), ["02", "pages"]),
