@@ -296,6 +296,15 @@ class TestBadInput:
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             fit_mixture(comparisons, n_groups, **change)
 
+    @pytest.mark.parametrize("row", [[0.5, 0.6], [1.5, -0.5], [0.0, 0.0], [0.5, 0.5 + 1e-6]])
+    @pytest.mark.parametrize("place", [0, 17, 39])
+    def test_one_bad_row_of_a_start_is_named(self, row, place):
+        _, comparisons, _ = simulated(0)
+        start = np.full((40, 2), 0.5)
+        start[place] = row
+        with pytest.raises(ValueError, match=rf"^start: expected rows that are distributions, got .* in row {place}$"):
+            fit_mixture(comparisons, 2, start=start)
+
     def test_a_silent_annotator_is_named(self):
         comparisons = Comparisons(np.eye(2), [0, 0, 1], [1, 1, 0], [0, 2, 2])
         with pytest.raises(ValueError, match="^comparisons: expected at least one .* got none by annotator 1"):

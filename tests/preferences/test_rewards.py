@@ -1,3 +1,5 @@
+import itertools
+
 import choix
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from maxmin_core.preferences import (
     bradley_terry,
     diversity,
     fit_bradley_terry,
+    match_groups,
     population_mle,
     simulate_comparisons,
 )
@@ -192,6 +195,14 @@ class TestPopulation:
         population = Population([1.0], [[45.0]])
         np.testing.assert_allclose(population_mle(population, np.ones((1, 1)), None), 45.0, rtol=1e-9)
 
+    def test_preferences_that_underflow_are_refused(self):
+        np.testing.assert_allclose(
+            population_mle(Population([1.0], [[570.0]]), np.ones((1, 1)), None), 570.0, rtol=1e-9
+        )
+        for far in (600.0, -600.0, 5000.0):
+            with pytest.raises(ValueError, match="^population: expected margins below about 570 logits"):
+                population_mle(Population([1.0], [[far]]), np.ones((1, 1)), None)
+
     @pytest.mark.parametrize(
         ("weights", "parameters", "name"),
         [
@@ -292,6 +303,12 @@ class TestSimulate:
         expected = 60000 / 12
         assert (np.abs(table[~np.eye(4, dtype=bool)] - expected) < 5 * np.sqrt(expected)).all()
 
+    @pytest.mark.parametrize("count", [1, [1]])
+    def test_one_annotator_with_one_comparison(self, count):
+        comparisons, group = simulate_comparisons(Population([0.0, 1.0], [[1.0], [900.0]]), [[0.0], [1.0]], 1, count, 0)
+        assert (len(comparisons), comparisons.n_annotators, group.tolist()) == (1, 1, [1])
+        assert comparisons.winner[0] == 1  # at 900 logits nobody errs
+
     def test_seed_and_counts(self):
         population, counts = Population([1.0], [[1.0]]), [1, 0, 3]
         one, two = (simulate_comparisons(population, [[0.0], [1.0]], 3, counts, 7)[0] for _ in range(2))
@@ -303,6 +320,9 @@ class TestSimulate:
         [
             ([[1.0]], 2, 1, "features"),
             ([[1.0], [2.0]], 0, 1, "n_annotators"),
+            ([[1.0], [2.0]], True, 1, "n_annotators"),
+            ([[1.0], [2.0]], 2.0, 1, "n_annotators"),
+            ([[1.0], [2.0, 3.0]], 2, 1, "features"),
             ([[1.0], [2.0]], 2, [1], "n_per_annotator"),
             ([[1.0], [2.0]], 2, 1.5, "n_per_annotator"),
             ([[1.0], [2.0]], 2, 0, "winner"),
@@ -311,3 +331,43 @@ class TestSimulate:
     def test_bad_arguments_are_named(self, features, annotators, count, name):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             simulate_comparisons(Population([1.0], [[1.0]]), features, annotators, count, 0)
+
+
+class TestMatchGroups:
+    @given(seeds, st.integers(1, 4), st.integers(0, 2))
+    def test_the_smallest_sum_of_squared_distances_by_enumeration(self, seed, n_known, more):
+        rng = np.random.default_rng(seed)
+        known, learned = rng.normal(size=(n_known, 3)), rng.normal(size=(n_known + more, 3))
+        match = match_groups(known, learned)
+        assert len(set(match.tolist())) == n_known
+        each = [
+            ((known - learned[list(order)]) ** 2).sum()
+            for order in itertools.permutations(range(n_known + more), n_known)
+        ]
+        np.testing.assert_allclose(((known - learned[match]) ** 2).sum(), min(each))
+
+    def test_a_shuffled_fit_is_put_in_order(self):
+        known = np.random.default_rng(0).normal(size=(5, 4))
+        order = np.array([3, 0, 4, 1, 2])
+        np.testing.assert_array_equal(known[order][match_groups(known, known[order])], known)
+
+    @given(seeds)
+    def test_by_membership_it_puts_most_people_right(self, seed):
+        rng = np.random.default_rng(seed)
+        group, assigned = rng.integers(3, size=(2, 40))
+        match = match_groups(np.eye(3)[group].T, np.eye(3)[assigned].T)
+        right = [(np.array(order)[group] == assigned).sum() for order in itertools.permutations(range(3))]
+        assert (match[group] == assigned).sum() == max(right)
+
+    @pytest.mark.parametrize(
+        ("known", "learned", "name"),
+        [
+            (np.eye(3), np.eye(3)[:2], "learned"),
+            (np.eye(3), np.ones((3, 2)), "learned"),
+            ([1.0], [1.0], "known"),
+            ([[np.nan]], [[1.0]], "known"),
+        ],
+    )
+    def test_bad_arguments_are_named(self, known, learned, name):
+        with pytest.raises(ValueError, match=f"^{name}: expected"):
+            match_groups(known, learned)
