@@ -8,7 +8,7 @@ CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-ch
 
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env book test bench serve lock clean chromium
+.PHONY: help env book check lint test bench links serve lock clean chromium
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -17,12 +17,28 @@ help:  ## Show what can be made
 book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look)
 	@$(BIN)/maxmin build --profile $(PROFILE)
 
-test: env chromium  ## Pass every test, the rendered pages in a browser included
-	@$(BIN)/ruff check --quiet maxmin_core tests
-	@$(BIN)/python -m pytest
+# What needs no language model, no notebook and no browser.
+FAST := -m "not slow" --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm
 
-bench: env  ## Time what has a speed promised (pytest-benchmark)
-	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=min,median,rounds
+check: env lint  ## Look at a change before it is committed: style, imports, types, the fast tests (under 90 s)
+	@$(BIN)/python -m pytest $(FAST)
+
+# Coverage makes Python code slower by four tenths: it is measured where that costs seconds.
+test: env lint chromium  ## Pass every test, the rendered pages in a browser included
+	@$(BIN)/python -m pytest $(FAST) --cov --cov-report=term
+	@$(BIN)/python -m pytest -m slow
+
+lint: env
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/lint-imports --no-cache --no-logo > $(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+
+bench: env  ## Time what has a speed promised, and print both
+	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only --benchmark-quiet
+
+links:  ## Ask every link of the book whether it still leads somewhere (needs the network)
+	@$(PYTHON) tests/links.py
 
 serve: env  ## Show the rendered pages at http://localhost:8000
 	@test -d _build/$(PROFILE)/html || { echo "make serve: no pages yet; call make book first" >&2; exit 1; }

@@ -4,16 +4,21 @@
 #   snakemake --cores 2 --config profile=smoke      the same by hand
 #   snakemake --profile slurm                       on a cluster: every chapter becomes a job; see slurm/config.yaml
 #
-# A chapter depends on its notebook, its parameters, the modules that it imports and the lock; what did not change is
-# not run again.
+# A chapter depends on its notebook, its parameters, the code behind what it imports, its runs and the lock. What code made a
+# result stands in the name of one of its outputs (`made_by`): another code, another name, so that what did not change is not run
+# again, and comments, docstrings and import lines count for nothing.
 import os
 import sys
 from pathlib import Path
 
-import maxmin_core
-from maxmin_core.book.chapters import PROFILES, all_chapters
+from maxmin_core._closure import fingerprint
+from maxmin_core.book import site
+from maxmin_core.book.chapters import all_chapters
+from maxmin_core.book.claims import PROFILES
+from maxmin_core.book.reference import documented
+from maxmin_core.book.running import made_by
 from maxmin_core.lm.profiles import find_profile
-from maxmin_core.lm.results import RUN_CODE, seeds
+from maxmin_core.lm.results import base_folder, run_folder, seeds
 from maxmin_core.lm.settings import SETTINGS
 
 ROOT = Path(workflow.basedir)
@@ -22,6 +27,7 @@ if PROFILE not in PROFILES:
     raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
 OUT = f"_build/{PROFILE}"
 CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
+MADE = {number: str(made_by(chapter, Path(OUT))) for number, chapter in CHAPTERS.items()}
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
 # Its steps run in the interpreter that runs the pipeline. The path stays out of the commands: a change of its spelling would
 # run every chapter anew.
@@ -32,10 +38,6 @@ KEEP = "MALLOC_MMAP_THRESHOLD_=1073741824 MALLOC_TRIM_THRESHOLD_=1073741824"
 MAXMIN = f"OMP_NUM_THREADS=1 {KEEP} PYTHONUNBUFFERED=1 python -m maxmin_core.cli"
 
 
-def relative(path):
-    return os.path.relpath(path, ROOT)
-
-
 localrules: pages
 
 
@@ -43,58 +45,55 @@ rule pages:
     input:
         [f"{OUT}/notebooks/{chapter.path.name}" for chapter in CHAPTERS.values()],
         [f"{OUT}/metrics/{number}.json" for number in CHAPTERS],
+        MADE.values(),
         PROSE,
         ["_config.yml", "_toc.yml", "requirements.lock"],
-        [relative(Path(maxmin_core.__file__).parent / name) for name in ("book/site.py", "book/claims.py")],
     output:
         # The pages are swapped in whole, outside of Snakemake's sight: it would delete them before it makes new ones.
         touch(f"{OUT}/.pages"),
     params:
         profile=PROFILE,
+        code=fingerprint(site.__name__),
+        reference=documented(),
     shell:
         MAXMIN + " pages --profile {params.profile}"
 
 
-# The language-model runs, for the chapters that show them. Their cache knows settings and code by itself: a rule whose
-# inputs changed in a comment finds everything there and ends in seconds.
-CODE = Path(maxmin_core.__file__).parent
-LM = sorted({*(CODE / "lm").glob("*.py"), *(CODE / f"{module}.py" for module in RUN_CODE)})
-RUNS = [(name, seed) for name in SETTINGS for seed in seeds(name, find_profile(PROFILE))]
+# The language-model runs, for the chapters that show them. Their cache knows settings, code and libraries by itself, and names
+# every run by them.
+RUNS, BASE = {}, ""
+if any(chapter.needs_runs for chapter in CHAPTERS.values()):
+    profile = find_profile(PROFILE)
+    BASE = f"{OUT}/lm/{base_folder(profile, OUT).name}"
+    for setting in SETTINGS:
+        for seed in seeds(setting, profile):
+            RUNS[setting, seed] = f"{OUT}/lm/{SETTINGS[setting].slug}-{run_folder(setting, profile, OUT, seed=seed).name}"
 
 
-def of_run(setting, seed):
-    return f"{OUT}/lm/{SETTINGS[setting].slug}-{seed}"
+if RUNS:
+
+    rule lm_base:
+        output:
+            touch(BASE),
+        params:
+            profile=PROFILE,
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        shell:
+            MAXMIN + " train --profile {params.profile} --setting base"
 
 
-def runs_of(chapter):
-    return [of_run(*run) for run in RUNS] if chapter.needs_runs else []
-
-
-rule lm_base:
-    input:
-        [relative(path) for path in LM],
-        "requirements.lock",
-    output:
-        touch(f"{OUT}/lm/base"),
-    params:
-        profile=PROFILE,
-    threads: 1
-    resources:
-        mem_mb=3000,
-        runtime=60,
-    shell:
-        MAXMIN + " train --profile {params.profile} --setting base"
-
-
-for setting, seed in RUNS:
+for (setting, seed), done in RUNS.items():
 
     rule:
         name:
             f"lm_{SETTINGS[setting].slug}_{seed}".replace("-", "_")
         input:
-            f"{OUT}/lm/base",
+            BASE,
         output:
-            touch(of_run(setting, seed)),
+            touch(done),
         params:
             setting=setting,
             seed=seed,
@@ -113,14 +112,13 @@ for chapter in CHAPTERS.values():
         name:
             f"chapter_{chapter.number}"
         input:
-            runs_of(chapter),
-            relative(chapter.path),
+            list(RUNS.values()) if chapter.needs_runs else [],
+            str(chapter.path.relative_to(ROOT)),
             "requirements.lock",
-            [relative(path) for path in chapter.dependencies()],
-            relative(Path(maxmin_core.__file__).parent / "book/chapters.py"),
         output:
             f"{OUT}/notebooks/{chapter.path.name}",
             f"{OUT}/metrics/{chapter.number}.json",
+            MADE[chapter.number],
         params:
             number=chapter.number,
             profile=PROFILE,

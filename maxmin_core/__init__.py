@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         select_n_groups,
         simulate_comparisons,
     )
-    from .theory import alignment_gap, falsify, gap_bounds, mismatch_bound, price_of_sharing
+    from .theory import Statement, alignment_gap, falsify, gap_bounds, mismatch_bound, price_of_sharing
 
 __version__ = "0.1.0"
 
@@ -69,7 +69,7 @@ _HOME = {
         "select_n_groups",
         "simulate_comparisons",
     ),
-    "theory": ("alignment_gap", "falsify", "gap_bounds", "mismatch_bound", "price_of_sharing"),
+    "theory": ("Statement", "alignment_gap", "falsify", "gap_bounds", "mismatch_bound", "price_of_sharing"),
 }
 
 __all__ = [
@@ -80,6 +80,7 @@ __all__ = [
     "Population",
     "SoftMin",
     "Solution",
+    "Statement",
     "Utilitarian",
     "Welfare",
     "alignment_gap",

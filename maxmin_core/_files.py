@@ -3,17 +3,41 @@
 import errno
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 __all__ = ["read_json", "write_json", "write_whole"]
 
 
 @contextmanager
-def write_whole(path):
+def write_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it when not.
 
-    Raises OSError that names `path` and says so when the disk is full.
+    Parameters
+    ----------
+    path : Path or str
+        The file to write; its folder is made.
+
+    Yields
+    ------
+    Path
+        Where to write meanwhile.
+
+    Raises
+    ------
+    OSError
+        When the disk is full: names `path` and says so. Other errors pass unchanged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with write_whole(f"{folder}/new/a.txt") as partial:
+    ...         _ = partial.write_text("whole")
+    ...     Path(f"{folder}/new/a.txt").read_text()
+    'whole'
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,14 +53,42 @@ def write_whole(path):
         partial.unlink(missing_ok=True)
 
 
-def write_json(path, value):
-    """Write `value` as JSON, whole or not at all; ValueError on NaN, which JSON does not know."""
+def write_json(path: Path | str, value: Any) -> None:
+    """Write a value as JSON, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to write.
+    value : object
+        What JSON knows: numbers, texts, lists, dictionaries, None.
+
+    Raises
+    ------
+    ValueError
+        On NaN or infinity, which JSON does not know.
+    """
     with write_whole(path) as partial:
         partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path):
-    """Return the JSON value in the file `path`; ValueError that names the file when it is damaged."""
+def read_json(path: Path | str) -> Any:
+    """Return the JSON value in a file.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file to read.
+
+    Returns
+    -------
+    object
+
+    Raises
+    ------
+    ValueError
+        When the file is damaged: names it.
+    """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:

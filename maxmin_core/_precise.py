@@ -1,13 +1,30 @@
 """Differences that keep their digits where the plain formula cancels."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit
 
 __all__ = ["exp_remainder", "probability_difference"]
 
 
-def exp_remainder(t):
-    """Return e^t - 1 - t, at least zero, with full relative precision, for an array of t below 700."""
+def exp_remainder(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``e^t - 1 - t`` with full relative precision.
+
+    Parameters
+    ----------
+    t : ndarray, any shape
+        Numbers below 700.
+
+    Returns
+    -------
+    ndarray, of the same shape
+        At least zero.
+
+    Examples
+    --------
+    >>> [f"{x:.6g}" for x in exp_remainder(np.array([0.0, 1e-9, 1.0]))]
+    ['0', '5e-19', '0.718282']
+    """
     found = np.expm1(t) - t
     near = np.abs(t) < 1e-2
     t = t[near]
@@ -15,7 +32,25 @@ def exp_remainder(t):
     return found
 
 
-def probability_difference(a, b):
-    """Return sigma(a) - sigma(b) with full relative precision, also where both round to one."""
+def probability_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``sigma(a) - sigma(b)`` with full relative precision, also where both round to one.
+
+    Parameters
+    ----------
+    a : ndarray, any shape
+        Margins, in logits.
+    b : ndarray, of a shape that broadcasts with it
+        Margins, in logits.
+
+    Returns
+    -------
+    ndarray
+        Differences of probabilities, in [-1, 1].
+
+    Examples
+    --------
+    >>> f"{probability_difference(np.array(50.0), np.array(40.0)):.6g}"
+    '4.24816e-18'
+    """
     high, low = np.maximum(a, b), np.minimum(a, b)
     return np.sign(a - b) * expit(high) * expit(-low) * -np.expm1(low - high)

@@ -1,6 +1,9 @@
 """Argument checks shared by the core: every error names the argument, what was expected and what came."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "as_distribution",
@@ -20,11 +23,38 @@ def _expected(shape):
     return f"({names},)" if len(shape) == 1 else f"({names})"
 
 
-def as_float(name, value, shape, *, finite=True):
-    """Return `value` as a float64 array of `shape`; a string or None in `shape` stands for any length of that name.
+def as_float(
+    name: str, value: ArrayLike | None, shape: Sequence[int | str | None], *, finite: bool = True
+) -> NDArray[np.float64]:
+    """Return a value as a float64 array of a shape.
 
-    Raises ValueError on a wrong number of axes, a wrong length, a value that is no number, or (unless `finite` is
-    false) NaN and infinity.
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like
+        Real numbers.
+    shape : sequence of int, str or None
+        A length an axis; a name or None stands for any length.
+    finite : bool, optional
+        Whether NaN and infinity are refused.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On a wrong number of axes, a wrong length, what is no number, or what is not finite.
+
+    Examples
+    --------
+    >>> as_float("margin", [1, 2], ("n",))
+    array([1., 2.])
+    >>> as_float("margin", [[1, 2]], ("n",))
+    Traceback (most recent call last):
+    ValueError: margin: expected shape (n,), got (1, 2)
     """
     try:
         array = np.asarray(value)
@@ -42,8 +72,29 @@ def as_float(name, value, shape, *, finite=True):
     return array
 
 
-def as_index(name, value, size=None, length=None):
-    """Return `value` as an int64 array of shape (length,) with entries in [0, size); ValueError otherwise."""
+def as_index(name: str, value: ArrayLike, size: int | None = None, length: int | None = None) -> NDArray[np.int64]:
+    """Return a value as an int64 array of indices.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like, shape (length,)
+        Integers from 0 on.
+    size : int, optional
+        How many things there are to point at; any number without it.
+    length : int, optional
+        How many indices there must be; any number without it.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On other than integers, a wrong shape, or an index outside of the things.
+    """
     array = np.asarray(value)
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name}: expected integers, got dtype {array.dtype}")
@@ -58,21 +109,67 @@ def as_index(name, value, size=None, length=None):
     return array
 
 
-def is_count(value):
-    """Tell whether `value` is an integer of at least one; True and 2.0 are none."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
+def is_count(value: object) -> bool:
+    """Tell whether a value is an integer of at least one.
+
+    Parameters
+    ----------
+    value : object
+        True and 2.0 are none.
+
+    Returns
+    -------
+    bool
+    """
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and bool(value >= 1)
 
 
-def as_positive(name, value):
-    """Return `value` as a float above zero; ValueError otherwise."""
+def as_positive(name: str, value: ArrayLike) -> float:
+    """Return a value as a number above zero.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : float
+        Finite.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ValueError
+        On zero, a negative number, or what is no finite number.
+    """
     number = as_float(name, value, ())
     if number <= 0:
         raise ValueError(f"{name}: expected a number above 0, got {number}")
     return float(number)
 
 
-def as_distribution(name, value, length):
-    """Return `value` as non-negative weights of shape (length,) that sum to one; None means equal weights."""
+def as_distribution(name: str, value: ArrayLike | None, length: int) -> NDArray[np.float64]:
+    """Return a value as non-negative weights that sum to one.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like, shape (length,), or None
+        None means equal weights.
+    length : int
+        How many there must be, at least one.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On a wrong shape, a negative weight, or a sum that differs from one by more than 1e-9.
+    """
     if length == 0:
         raise ValueError(f"{name}: expected weights of at least one thing, got nothing to weigh")
     if value is None:
@@ -85,8 +182,27 @@ def as_distribution(name, value, length):
     return weights
 
 
-def as_policy(name, value, shape=("X", "Y")):
-    """Return probabilities of shape (X, Y) whose rows sum to one; ValueError otherwise."""
+def as_policy(name: str, value: ArrayLike, shape: Sequence[int | str | None] = ("X", "Y")) -> NDArray[np.float64]:
+    """Return probabilities whose rows sum to one.
+
+    Parameters
+    ----------
+    name : str
+        What the caller calls the argument.
+    value : array_like, shape (X, Y)
+        One row a prompt, one probability a response.
+    shape : sequence of int, str or None, optional
+        As in `as_float`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On a wrong shape, a negative probability, or a row whose sum differs from one by more than 1e-9.
+    """
     policy = as_float(name, value, shape)
     total = policy.sum(axis=-1)
     if (policy < 0).any() or (np.abs(total - 1.0) > 1e-9).any():
@@ -97,8 +213,25 @@ def as_policy(name, value, shape=("X", "Y")):
     return policy
 
 
-def as_log_reference(value, shape=("X", "Y")):
-    """Return log-probabilities of shape (X, Y) whose rows sum to one in probability; -inf masks a response."""
+def as_log_reference(value: ArrayLike, shape: Sequence[int | str | None] = ("X", "Y")) -> NDArray[np.float64]:
+    """Return log-probabilities whose rows sum to one in probability.
+
+    Parameters
+    ----------
+    value : array_like, shape (X, Y)
+        In nats; minus infinity masks a response.
+    shape : sequence of int, str or None, optional
+        As in `as_float`.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On a wrong shape, NaN or plus infinity, or a row that does not sum to one.
+    """
     log_reference = as_float("log_reference", value, shape, finite=False)
     if np.isnan(log_reference).any() or (log_reference == np.inf).any():
         raise ValueError("log_reference: expected log-probabilities (finite or -inf), got NaN or +inf")
@@ -111,16 +244,49 @@ def as_log_reference(value, shape=("X", "Y")):
     return log_reference
 
 
-def as_rewards(value):
-    """Return rewards of shape (U, X, Y) of at least one group; ValueError otherwise."""
+def as_rewards(value: ArrayLike) -> NDArray[np.float64]:
+    """Return rewards of at least one group.
+
+    Parameters
+    ----------
+    value : array_like, shape (U, X, Y)
+        In logits.
+
+    Returns
+    -------
+    ndarray
+
+    Raises
+    ------
+    ValueError
+        On a wrong shape, what is not finite, or no group.
+    """
     rewards = as_float("rewards", value, ("U", "X", "Y"))
     if not len(rewards):
         raise ValueError("rewards: expected at least one group, got none")
     return rewards
 
 
-def in_nats(reward, beta):
-    """Return reward / beta; ValueError on beta <= 0 or a quotient that overflows."""
+def in_nats(reward: NDArray[np.float64], beta: float) -> NDArray[np.float64]:
+    """Return a reward in units of the divergence, ``reward / beta``.
+
+    Parameters
+    ----------
+    reward : ndarray
+        In logits.
+    beta : float
+        Strength of the KL penalty, in logits per nat, above zero.
+
+    Returns
+    -------
+    ndarray
+        In nats.
+
+    Raises
+    ------
+    ValueError
+        On ``beta`` at or below zero, or so small that the quotient overflows.
+    """
     with np.errstate(over="ignore"):
         nats = reward / as_positive("beta", beta)
     if not np.isfinite(nats).all():

@@ -9,21 +9,42 @@ import subprocess
 import sys
 import tempfile
 import warnings
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from . import __version__
 from ._files import write_whole
-from .book.chapters import QUIET, ChapterError, execute, find_chapter, find_root, read_metrics, run
+from .book import require_book
+from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
+from .book.running import QUIET, ChapterError, execute, run
 from .book.site import SiteError, judge_runs, render
+from .lm import require_lm
 
 __all__ = ["main"]
 
 
-def main(arguments=None):
-    """Run one command; return the exit status: 0 done, 1 failed, 2 called wrongly."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, such as ``maxmin run 01``.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What stands behind the program's name; default: what this process was called with.
+
+    Returns
+    -------
+    int
+        The exit status: 0 done, 1 failed, 130 interrupted. A command that was called wrongly, and ``--help``, end the
+        process.
+
+    Examples
+    --------
+    >>> main(["check", "nowhere.ipynb"])
+    1
+    """
     options = _parser().parse_args(arguments)
     try:
         return options.command(options) or 0
@@ -91,6 +112,9 @@ def _parser():
 def _run(options):
     root = find_root()
     chapter = find_chapter(root, options.chapter)
+    require_book()
+    if chapter.needs_runs:
+        require_lm()
     folder = _folder(root, options.profile, options.seed)
     _say(f"[{chapter.number}] {chapter.title}: running ({options.profile}, seed {options.seed})")
     metrics = run(chapter, options.profile, folder, options.seed)
@@ -105,6 +129,7 @@ def _pages(options):
 
 
 def _train(options):
+    require_lm()
     os.environ |= QUIET | ({"TQDM_DISABLE": "0"} if sys.stderr.isatty() else {})
     warnings.simplefilter("ignore", FutureWarning)
     # torch takes seconds to import: only here.
@@ -139,13 +164,14 @@ def _train(options):
         )
     wanted = [(name, seed) for name in SETTINGS for seed in seeds(name, profile)]
     for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
-        folders = run_methods(setting, seed, profile, root, methods=options.method, say=_say)
+        folders = run_methods(setting, profile, root, seed=seed, methods=options.method, say=_say)
         if os.environ.get("RANK", "0") != "0":
             continue
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
 
 
 def _plan(options):
+    require_lm()
     from .lm.plan import plan
     from .lm.profiles import find_profile
 
@@ -156,6 +182,9 @@ def _plan(options):
 def _build(options):
     root = find_root()
     folder = _folder(root, options.profile)
+    require_book()
+    if any(chapter.needs_runs for chapter in all_chapters(root)):
+        require_lm()
     if options.cores < 1:
         raise ValueError(f"cores: expected at least 1, got {options.cores}")
     if not (root / "requirements.lock").is_file():

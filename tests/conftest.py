@@ -12,6 +12,32 @@ settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
 
 
+# What takes seconds; `make check` leaves it to `make test`, with all that trains a language model or runs a notebook.
+SLOW = {
+    "test_chapters_do_not_redefine_the_core",
+    "test_every_public_name_has_one_entry",
+    "test_every_step_encloses_the_optimum",
+    "test_each_minimum_is_at_most_the_one_before",
+    "test_each_policy_is_best_at_its_own_problem",
+    "test_gibbs_by_a_general_optimiser",
+    "test_no_other_policy_does_better",
+    "test_no_policy_pays_less",
+    "test_public_names_exist_and_are_documented",
+    "test_slurm_dry_run",
+    "test_the_gap_closes",
+    "test_the_limits_of_the_family_by_policies",
+    "test_the_objective_never_falls",
+    "test_trajectories_agree_with_occupancies",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        kernels = {"project", "site"} & set(getattr(item, "fixturenames", ()))
+        if kernels or "lm" in item.path.parts or getattr(item, "originalname", "") in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def root():
     return Path(__file__).resolve().parents[1]

@@ -1,10 +1,14 @@
+import json
+
 import nbformat
 import pytest
 
+from maxmin_core import cli
+from maxmin_core.book.chapters import find_chapter
 from maxmin_core.cli import main
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"]])
+@pytest.mark.parametrize("command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"], ["train"], ["plan"]])
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -32,6 +36,51 @@ def test_nothing_was_run_yet(project, monkeypatch, capsys):
     monkeypatch.chdir(project)
     assert main(["report"]) == 1
     assert "profile cpu: nothing was run yet" in capsys.readouterr().err
+
+
+def test_an_interrupt_is_no_traceback(root, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(cli, "run", interrupt)
+    assert main(["run", "01", "--profile", "smoke"]) == 130
+    assert "maxmin: interrupted; what was finished is kept" in capsys.readouterr().err
+
+
+def test_an_error_of_several_lines_is_indented(root, monkeypatch, capsys):
+    def refuse(*_):
+        raise ValueError("one\ntwo")
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(cli, "run", refuse)
+    assert main(["run", "01", "--profile", "smoke"]) == 1
+    assert capsys.readouterr().err == "maxmin: error: one\n  two\n"
+
+
+@pytest.mark.parametrize(("seed", "name"), [("0", "smoke"), ("3", "smoke-seed3")])
+def test_another_seed_has_a_folder_of_its_own(root, monkeypatch, capsys, seed, name):
+    called = []
+
+    def run(*arguments):
+        called.append(arguments)
+        return {"seconds": 1.5, "claims": {"a": {}, "b": {}}}
+
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(cli, "run", run)
+    assert main(["run", "1", "--profile", "smoke", "--seed", seed]) == 0
+    assert called == [(find_chapter(root, "01"), "smoke", root / "_build" / name, int(seed))]
+    assert "[01] done in 1.5 s, 2 claims recorded" in capsys.readouterr().out
+
+
+def test_report_of_what_was_not_recorded(project, monkeypatch, capsys):
+    monkeypatch.chdir(project)
+    assert main(["run", "02"]) == 0
+    assert main(["report"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("not run (needs the cpu profile)") and line.split()[6:8] == ["mini.two", "-"]
+    assert main(["report", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["value"] is None
 
 
 def test_bad_cores(project, monkeypatch, capsys):

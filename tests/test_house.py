@@ -2,12 +2,16 @@
 
 import ast
 import importlib
+import inspect
 import itertools
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -94,14 +98,42 @@ def test_import_is_light():
     assert done.returncode == 0, done.stderr
 
 
-def test_torch_lives_in_lm_only(root):
-    for path in tracked(root, "maxmin_core/*.py"):
-        if "lm" in path.relative_to(root).parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if name.split(".")[0] in {"torch", "transformers", "trl"}], path
+def lint_imports(root, folder):
+    """Hold the contracts of pyproject.toml against the package in `folder`; return the finished process."""
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache", "--no-logo", root / "pyproject.toml"]
+    environment = os.environ | {"PYTHONPATH": str(folder)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_imports_keep_their_contracts(root):
+    done = lint_imports(root, root)
+    assert done.returncode == 0, done.stdout
+    assert "0 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("alignment/welfare.py", "import torch", "The science knows neither language models nor pages"),
+        ("alignment/welfare.py", "import torch", "torch and its kin live in lm alone"),
+        ("book/claims.py", "import transformers", "torch and its kin live in lm alone"),
+        ("preferences/comparisons.py", "from ..book import claims", "The science knows neither"),
+        ("navigation.py", "from .lm import settings", "The science knows neither"),
+        ("alignment/policies.py", "from ..theory import mismatch", "Imports run downwards"),
+        ("preferences/comparisons.py", "from .. import solve", "Imports run downwards"),
+        ("theory/gaps.py", "from ..alignment import _dual", "A private module is its wing's own"),
+        ("lm/settings.py", "import matplotlib", "What draws and runs pages lives in book alone"),
+        ("wing/__init__.py", "import numpy", "Imports run downwards"),
+    ],
+)
+def test_a_contract_is_broken(root, tmp_path, file, line, broken):
+    shutil.copytree(root / "maxmin_core", tmp_path / "maxmin_core", ignore=shutil.ignore_patterns("__pycache__"))
+    path = tmp_path / "maxmin_core" / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text((path.read_text() if path.exists() else "") + f"\n{line}\n")
+    done = lint_imports(root, tmp_path)
+    assert done.returncode == 1
+    assert re.search(rf"{broken}.* BROKEN", done.stdout), done.stdout
 
 
 def test_public_names_exist_and_are_documented(root):
@@ -112,6 +144,62 @@ def test_public_names_exist_and_are_documented(root):
         for public in getattr(module, "__all__", ()):
             value = getattr(module, public)
             assert not callable(value) or value.__doc__, f"{name}: {public} has no docstring"
+
+
+ROOMS = ("alignment", "book", "cli", "data", "intervals", "lm", "navigation", "preferences", "theory")
+SCIENCE = ("alignment", "data", "intervals", "navigation", "preferences", "theory")
+
+
+def signatures(root, room):
+    """Every public function, method and property of a room: its name, the function, the docstring that explains it."""
+    for module_name in core_modules(root):
+        if f"{module_name}.".startswith(f"maxmin_core.{room}.") and "._" not in module_name:
+            module = importlib.import_module(module_name)
+            for name in getattr(module, "__all__", ()):
+                value = getattr(module, name)
+                if not getattr(value, "__module__", "").startswith(f"maxmin_core.{room}"):
+                    continue
+                if inspect.isfunction(value):
+                    yield f"{module_name}.{name}", value, value.__doc__
+                elif inspect.isclass(value):
+                    if "__init__" in vars(value) and not getattr(value, "_is_protocol", False):
+                        yield f"{module_name}.{name}", value.__init__, value.__doc__
+                    for part, member in vars(value).items():
+                        function = getattr(member, "fget", getattr(member, "__func__", getattr(member, "func", member)))
+                        if not part.startswith("_") and inspect.isfunction(function):
+                            # What a class takes over from its base is explained there.
+                            bases = [getattr(base, part, None) for base in value.__mro__]
+                            text = "\n".join(filter(None, (getattr(base, "__doc__", "") for base in bases)))
+                            yield f"{module_name}.{name}.{part}", function, function.__doc__ and text
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_public_signatures_are_annotated(root, room):
+    found = list(signatures(root, room))
+    assert found
+    for name, function, _ in found:
+        signature = inspect.signature(function)
+        parameters = [p for p in signature.parameters.values() if p.name not in ("self", "cls")]
+        bare = [p.name for p in parameters if p.annotation is p.empty]
+        assert not bare, f"{name}: no type for {', '.join(bare)}"
+        assert function.__name__ == "__init__" or signature.return_annotation is not signature.empty, name
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_argument_is_explained_where_it_stands(root, room):
+    for name, function, text in signatures(root, room):
+        assert text, name
+        for parameter in inspect.signature(function).parameters:
+            if parameter not in ("self", "cls") and not parameter.startswith("_"):
+                assert re.search(rf"(?m)^ *[\\*]*{parameter}( : \S|$)", text), f"{name}: {parameter}"
+
+
+@pytest.mark.parametrize("room", SCIENCE)
+def test_the_science_comes_with_examples(root, room):
+    face = importlib.import_module(f"maxmin_core.{room}")
+    for name in face.__all__:
+        value = getattr(face, name)
+        assert not callable(value) or ">>>" in value.__doc__, f"{room}.{name} has no example"
 
 
 def test_files_stay_short(root):
@@ -162,9 +250,41 @@ def test_ci_calls_the_two_commands(root):
     assert "make book" in readme and "make test" in readme
 
 
+def test_what_is_called_slow_exists(root):
+    table = next(
+        node.value
+        for node in ast.parse((root / "tests/conftest.py").read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "SLOW"
+    )
+    tests = "\n".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
+    assert not [name for name in ast.literal_eval(table) if f"def {name}(" not in tests]
+
+
+def test_every_benchmark_says_what_is_promised(root):
+    paths = sorted((root / "tests" / "benchmarks").glob("test_*.py"))
+    assert len(paths) >= 6
+    for path in paths:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                assert "benchmark.extra_info['promised'] = " in ast.unparse(node), f"{path.name}: {node.name}"
+
+
+def test_benchmarks_print_promised_beside_measured(root, tmp_path):
+    shutil.copy(root / "tests" / "benchmarks" / "conftest.py", tmp_path)
+    (tmp_path / "test_one.py").write_text(
+        "def test_sum(benchmark):\n    benchmark.extra_info.update({'promised': 'an hour', 'times': 1234.5})\n"
+        "    benchmark.pedantic(sum, args=([1, 2],), rounds=3)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "--benchmark-quiet", "-p", "no:cacheprovider", "test_one.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # Nothing is slow enough to fail.
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^test_sum +an hour +\d+(\.\d+)? [num]?s; times 1234$", done.stdout, re.M), done.stdout
+
+
 def test_make_help_lists_every_target(root):
     printed = subprocess.run(["make", "help"], cwd=root, capture_output=True, text=True, check=True).stdout
-    for target in ("book", "test", "serve", "clean", "lock", "help"):
+    for target in ("book", "check", "test", "serve", "clean", "lock", "help"):
         assert f"make {target} " in printed
 
 
@@ -176,8 +296,6 @@ def test_make_help_lists_every_target(root):
     ],
 )
 def test_make_names_what_is_missing(root, tmp_path, prepare, message):
-    import shutil
-
     for name in ("Makefile", "requirements.lock", "pyproject.toml"):
         shutil.copy(root / name, tmp_path / name)
     prepare(tmp_path)

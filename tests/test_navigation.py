@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from dataclasses import FrozenInstanceError
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -42,6 +46,13 @@ def test_the_programme_is_attained_by_its_policy(weights):
     np.testing.assert_allclose(again.occupancy.sum(), 1.0)
     attained = again.values.min() if weights is None else np.dot(weights, again.values)
     np.testing.assert_allclose(attained, best.objective, atol=1e-5)
+
+
+def test_occupancies_compare_and_hash_by_identity():
+    one, other = (best_occupancy(Navigation(["ASB"])) for _ in range(2))
+    assert one == one and one != other and len({one, other}) == 2
+    with pytest.raises(FrozenInstanceError):
+        one.values = other.values
 
 
 def test_no_random_policy_does_better():
@@ -179,6 +190,24 @@ def test_max_min_agrees_with_a_conic_programme():
         assert optimum - 1e-6 <= soft <= optimum + 1e-3 * np.log(len(world.rewards)) + 1e-6
 
 
+@pytest.mark.parametrize("horizon", [1, 3, np.int64(3)])
+def test_an_episode_lasts_as_long_as_the_horizon(horizon):
+    world = Navigation(ROOM, horizon=horizon)
+    for episode in range(2):  # the count begins anew
+        world.reset(seed=episode)
+        assert [world.step(4)[3] for _ in range(horizon)] == [False] * (horizon - 1) + [True]
+
+
+def test_the_extra_to_install_is_named():
+    code = "import sys; sys.modules['gymnasium'] = None; import maxmin_core.navigation"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert (
+        'ModuleNotFoundError: gymnasium: expected gymnasium, which the grid world needs: pip install "maxmin-core['
+        in (done.stderr)
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -193,7 +222,8 @@ def test_max_min_agrees_with_a_conic_programme():
         ((["AS"], {"slip": 1.0}), "slip"),
         ((["AS"], {"slip": -0.1}), "slip"),
         ((["AS"], {"discount": 1.0}), "discount"),
-        ((["AS"], {"horizon": 0}), "horizon"),
+        ((["AS"], {"discount": 0.0}), "discount"),
+        *[((["AS"], {"horizon": value}), "horizon") for value in (0, -3, 2.5, 3.0, True, None, "3")],
         ((["AS"], {"group_weights": [0.5, 0.5]}), "group_weights"),
     ],
 )
@@ -217,5 +247,9 @@ def test_bad_programmes_are_named():
     np.testing.assert_allclose(best_occupancy(world, floors=[0.1, np.nan]).values[0], 0.1, atol=1e-6)
     with pytest.raises(ValueError, match="^floors: expected values that some policy reaches"):
         best_occupancy(world, floors=[1.0, np.nan])
-    with pytest.raises(ValueError, match="^policy: expected"):
-        evaluate_policy(world, np.ones((len(world.cells), 5)))
+    for policy in (np.ones((len(world.cells), 5)), np.full((len(world.cells), 4), 0.25), np.full((3, 5), 0.2)):
+        with pytest.raises(ValueError, match="^policy: expected"):
+            evaluate_policy(world, policy)
+    for tolerance in (0.0, -1e-7):
+        with pytest.raises(ValueError, match="^tolerance: expected a number above 0"):
+            leximin_occupancy(world, tolerance)

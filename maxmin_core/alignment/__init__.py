@@ -5,9 +5,9 @@ from .calibration import calibrate
 from .certificate import best_value_estimates, gap_limits
 from .iteration import iterate
 from .policies import best_values, gibbs_policy, group_values, kl_divergence
-from .robust import ChiSquare, CVaR
+from .robust import ChiSquare, CVaR, SoftMin
 from .solution import Solution, max_min, per_prompt_minimum, per_response_minimum, solve
-from .welfare import Egalitarian, SoftMin, Utilitarian, Welfare
+from .welfare import Egalitarian, Utilitarian, Welfare
 
 __all__ = [
     "CVaR",

@@ -75,7 +75,7 @@ class Dual:
         """Return (value, expected (U,), policy (X, Y)): A(r_w), E_pi[r_u] under pi_w, and pi_w."""
         beta = self.beta if beta is None else beta
         tilt = (weights @ self._flat).reshape(self.reference.shape) / beta
-        if np.abs(tilt).max() < 0.5:
+        if beta == self.beta and np.abs(tilt).max() < 0.5:
             # The rewards are centred, so the first order of e^tilt drops out exactly, not by cancellation, and a mean
             # under the policy is a mean under what the policy has in excess of the reference.
             log_mean = np.log1p((self.reference * exp_remainder(tilt)).sum(axis=-1))
@@ -83,7 +83,7 @@ class Dual:
             policy = self.reference + excess
             carried = excess
         else:
-            tilt += self.log_reference
+            tilt += self.log_reference * (self.beta / beta)
             peak = tilt.max(axis=-1, keepdims=True)
             policy = np.exp(tilt - peak)
             total = policy.sum(axis=-1, keepdims=True)

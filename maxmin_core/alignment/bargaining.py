@@ -1,17 +1,15 @@
 """Welfare functions that measure from a point: gains over a disagreement, losses against the best. Chapters 3 and 5."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import rel_entr
 
 from .._validation import as_float
 from ._barrier import bargain
-from ._parts import as_shares, as_values, no_room
+from ._parts import Floats, as_shares, as_values, no_room
 from .welfare import Egalitarian, Welfare
 
 __all__ = ["Nash", "Regret"]
-
-Floats = NDArray[np.float64]
 
 
 class Nash(Welfare):
@@ -48,14 +46,16 @@ class Nash(Welfare):
 
     def value(self, v: ArrayLike) -> float:
         """Return ``sum_u eta(u) log(v_u - d_u)``."""
-        eta = self.shares(len(as_values(v)))
-        gain = (np.asarray(v) - self._disagreement(len(eta)))[eta > 0]
+        v = as_values(v)
+        eta = self.shares(len(v))
+        gain = (v - self._disagreement(len(eta)))[eta > 0]
         return float(eta[eta > 0] @ np.log(gain)) if (gain > 0).all() else -np.inf
 
     def weights(self, v: ArrayLike) -> Floats:
         """Return ``eta / (v - d)``, the gradient, which does not sum to one; ValueError where a group has no gain."""
-        eta = self.shares(len(as_values(v)))
-        gain = np.asarray(v) - self._disagreement(len(eta))
+        v = as_values(v)
+        eta = self.shares(len(v))
+        gain = v - self._disagreement(len(eta))
         if (gain[eta > 0] <= 0).any():
             raise ValueError(f"v: expected values above the disagreement, got a gain of {gain[eta > 0].min():.3g}")
         return np.divide(eta, gain, out=np.zeros(len(eta)), where=eta > 0)
@@ -99,6 +99,11 @@ class Nash(Welfare):
             )
         weights = np.zeros(len(eta))
         weights[counted], gap = bargain(some, eta[counted], tol, start)
+        if not (dual.values(weights) > disagreement)[counted].all():
+            raise ValueError(
+                f"disagreement: expected values that some policy betters for every group beyond rounding, got "
+                f"{disagreement.tolist()}"
+            )
         return weights, gap, 1.0
 
     def _disagreement(self, n):

@@ -1,6 +1,9 @@
-"""Max-min by iteration: the loop of the paper and its relatives, each step with its certificate."""
+"""Max-min by iteration: the loop of the paper and its relatives, each step with its certificate. Chapters 5 and 8."""
+
+from typing import Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._validation import as_distribution, as_log_reference, as_positive, as_rewards, in_nats
 from ._dual import Dual
@@ -11,43 +14,75 @@ __all__ = ["iterate"]
 METHODS = ("worst_group", "frank_wolfe", "exponentiated_gradient")
 
 
-def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_weights=None):
+def iterate(
+    method: Literal["worst_group", "frank_wolfe", "exponentiated_gradient"],
+    rewards: ArrayLike,
+    log_reference: ArrayLike,
+    beta: float,
+    *,
+    n_steps: int,
+    rate: float = 0.1,
+    prompt_weights: ArrayLike | None = None,
+) -> list[Solution]:
     """Return what a scheme for max-min visits, one Solution a step, beginning at equal weights.
 
     Every policy visited is the optimal one of a weighted reward, so a scheme is a path of group weights w:
 
-    worst_group              w <- (1 - step) w + step e_u, u the worst-off group: a step of size step / beta in natural
-                             parameters up E[r_u] - beta KL, the loop of Algorithm 1 with constant steps
-    frank_wolfe              the same with step 2 / (t + 2): Frank-Wolfe on the dual A(r_w)
-    exponentiated_gradient   w_u <- w_u exp(-step E_pi[r_u]), normalised
+    ``worst_group``
+        ``w <- (1 - rate) w + rate e_u``, u the worst-off group: a step of size rate / beta in natural parameters up
+        ``E[r_u] - beta KL``, the loop of the paper's Algorithm 1 with constant steps.
+    ``frank_wolfe``
+        The same with the rate ``2 / (t + 2)``: Frank-Wolfe on the dual A(r_w).
+    ``exponentiated_gradient``
+        ``w_u <- w_u exp(-rate E_pi[r_u])``, normalised.
 
     Parameters
     ----------
-    method : one of the above
-    rewards : (U, X, Y) float, in logits
-    log_reference : (X, Y) float; rows sum to one in probability
-    beta : float above 0, logits per nat
-    n_steps : int, at least 1
-    step : float above 0, not used by frank_wolfe; for worst_group at most 1
-    prompt_weights : (X,) float, a distribution; None means equal weights
+    method : {'worst_group', 'frank_wolfe', 'exponentiated_gradient'}
+        One of the above.
+    rewards : array_like, shape (U, X, Y)
+        In logits, of at least one group.
+    log_reference : array_like, shape (X, Y)
+        Log-probabilities of the reference policy; rows sum to one in probability, and -inf masks a response.
+    beta : float
+        KL strength, above 0, in logits per nat.
+    n_steps : int
+        How many steps, at least 1.
+    rate : float
+        How far a step goes, above 0; for ``worst_group`` at most 1, for ``frank_wolfe`` not used.
+    prompt_weights : array_like, shape (X,), optional
+        A distribution over prompts. None means equal weights.
 
     Returns
     -------
-    list of n_steps + 1 Solution: primal <= optimum <= dual at every step, with the weights of that step
+    list of Solution
+        One more than n_steps: ``primal <= optimum <= dual`` at every step, with the weights of that step.
 
     Raises
     ------
     ValueError
-        As `alignment.solve`, on an unknown method, or a bad step or number of steps. Chapter 5.
+        On rewards that are not finite or of no group, a reference that is no distribution, beta not above 0, an unknown
+        method, or a bad rate or number of steps.
+
+    References
+    ----------
+    Chakraborty et al. (2024), MaxMin-RLHF, Algorithm 1; Frank and Wolfe (1956); Kivinen and Warmuth (1997).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> path = iterate("frank_wolfe", [[[1.0, 0.0]], [[0.0, 0.5]]], np.log([[0.5, 0.5]]), 0.5, n_steps=200)
+    >>> path[-1].gap < 0.01 < path[1].gap
+    True
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {method!r}")
     rewards = as_rewards(rewards)
     log_reference = as_log_reference(log_reference, rewards.shape[1:])
     prompt_weights = as_distribution("prompt_weights", prompt_weights, rewards.shape[1])
-    step = as_positive("step", step)
-    if method == "worst_group" and step > 1:
-        raise ValueError(f"step: expected a number in (0, 1], got {step}")
+    rate = as_positive("rate", rate)
+    if method == "worst_group" and rate > 1:
+        raise ValueError(f"rate: expected a number in (0, 1], got {rate}")
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
         raise ValueError(f"n_steps: expected an integer of at least 1, got {n_steps!r}")
     beta = as_positive("beta", beta)
@@ -59,9 +94,9 @@ def iterate(method, rewards, log_reference, beta, *, n_steps, step=0.1, prompt_w
         values = expected - (weights @ expected - value)
         visited.append(Solution(dual.policy(weights), weights, values, float(values.min()), float(value)))
         if method == "exponentiated_gradient":
-            weights = weights * np.exp(-step * (expected - expected.min()))
+            weights = weights * np.exp(-rate * (expected - expected.min()))
             weights = weights / weights.sum()
         else:
-            taken = step if method == "worst_group" else 2 / (t + 2)
+            taken = rate if method == "worst_group" else 2 / (t + 2)
             weights = (1 - taken) * weights + taken * (np.arange(len(weights)) == expected.argmin())
     return visited

@@ -1,15 +1,79 @@
 """Welfare functions that guard against other shares: the worst case over a set of populations. Chapters 5 and 7."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+from scipy.special import rel_entr, softmax
 
 from .._validation import as_positive
-from ._parts import as_shares, as_values, no_cost
+from ._parts import Floats, as_shares, as_values, no_cost, no_room
 from .welfare import Welfare
 
-__all__ = ["CVaR", "ChiSquare"]
+__all__ = ["CVaR", "ChiSquare", "SoftMin"]
 
-Floats = NDArray[np.float64]
+
+class SoftMin(Welfare):
+    """Count the worse-off more, smoothly: ``W(v) = -tau log sum_u eta(u) exp(-v_u / tau)``.
+
+    Its conjugate is ``c(w) = tau KL(w || eta)``.
+
+    Parameters
+    ----------
+    temperature : float
+        tau, above 0, in logits. Towards 0 it is the minimum, towards infinity the average.
+    weights : array_like, shape (U,), optional
+        The shares eta, a distribution. None means equal shares.
+
+    Raises
+    ------
+    ValueError
+        On a temperature that is not above 0, or weights that are no distribution.
+
+    Examples
+    --------
+    >>> round(SoftMin(0.1).value([1.0, 0.3]), 4)
+    0.3692
+    """
+
+    def __init__(self, temperature: float, weights: ArrayLike | None = None) -> None:
+        self.temperature, self.eta = as_positive("temperature", temperature), as_shares(weights)
+
+    def value(self, v: ArrayLike) -> float:
+        """Return the smooth minimum."""
+        v = as_values(v)
+        eta = self.shares(len(v))
+        least = np.min(v[eta > 0])
+        ahead = np.maximum((v - least) / self.temperature, 0.0)
+        # From the least value on, and near log 1 by the excess, so that a high temperature does not drown what the
+        # groups differ by; far below as it stands, so that a small share of the least does not either.
+        excess = eta @ np.expm1(-ahead)
+        return float(least - self.temperature * (np.log1p(excess) if excess > -0.5 else np.log(eta @ np.exp(-ahead))))
+
+    def weights(self, v: ArrayLike) -> Floats:
+        """Return ``eta exp(-v / tau)``, normalised."""
+        v = as_values(v)
+        eta = self.shares(len(v))
+        with np.errstate(divide="ignore"):
+            return softmax(np.log(eta) - (v - np.min(v)) / self.temperature)
+
+    def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
+        """Return ``tau KL(w || eta)`` and its derivatives."""
+        eta = self.shares(len(w))
+        with np.errstate(divide="ignore", over="ignore"):
+            return self._divergence(w, eta)
+
+    def _divergence(self, w, eta):
+        t = (w - eta) / eta
+        near = np.abs(t) < 1e-3
+        # sum eta h(t) with h(t) = (1 + t) log(1 + t) - t: near eta it keeps the digits that a sum of w log(w / eta)
+        # loses and a high temperature magnifies.
+        series = eta * t**2 * (1 / 2 - t / 6 + t**2 / 12 - t**3 / 20 + t**4 / 30)
+        divergence = np.where(near, series, rel_entr(w, eta) - (w - eta)).sum()
+        slope = np.where(near, np.log1p(np.where(near, t, 0.0)), np.log(w / eta))
+        return self.temperature * divergence, self.temperature * slope, self.temperature / w
+
+    def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
+        """Return no inequality: C is the whole simplex."""
+        return no_room(w)
 
 
 class CVaR(Welfare):
@@ -43,12 +107,14 @@ class CVaR(Welfare):
             raise ValueError(f"level: expected a number in (0, 1], got {self.level}")
 
     def value(self, v: ArrayLike) -> float:
-        """Return the mean value of the worst-off share `level` of the population."""
-        return float(self.weights(v) @ np.asarray(v))
+        """Return the mean value of the worst-off share ``level`` of the population."""
+        v = as_values(v)
+        return float(self.weights(v) @ v)
 
     def weights(self, v: ArrayLike) -> Floats:
         """Return ``eta / level`` from the worst-off group on, until the weights sum to one."""
-        order = np.argsort(as_values(v), kind="stable")
+        v = as_values(v)
+        order = np.argsort(v, kind="stable")
         most = self.shares(len(order))[order] / self.level
         taken = np.diff(np.minimum(np.cumsum(most), 1.0), prepend=0.0)
         taken[np.argmax(np.cumsum(most) >= 1.0 - 1e-15)] += 1.0 - taken.sum()
@@ -100,26 +166,28 @@ class ChiSquare(Welfare):
 
     def value(self, v: ArrayLike) -> float:
         """Return the least mean value over the ball of shares."""
-        return float(self.weights(v) @ np.asarray(v))
+        v = as_values(v)
+        return float(self.weights(v) @ v)
 
     def weights(self, v: ArrayLike) -> Floats:
         """Return the shares of the least mean: falling linearly in the value, cut at zero."""
-        order = np.argsort(as_values(v), kind="stable")
-        v = np.asarray(v, dtype=float)[order]
-        eta = self.shares(len(v))[order]
-        rounding, v = 1e-14 * np.abs(v).max(), v - v[0]
+        v = as_values(v)
+        order = np.argsort(v, kind="stable")
+        ahead = v[order] - v[order[0]]
+        eta = self.shares(len(ahead))[order]
+        rounding = 1e-14 * np.abs(v).max()
         w = np.zeros(len(v))
         # The groups with the largest values drop out one by one as the radius grows.
         for k in range(len(v), 0, -1):
             total = eta[:k].sum()
-            mean = eta[:k] @ v[:k] / total
-            variance = eta[:k] @ (v[:k] - mean) ** 2 / total
+            mean = eta[:k] @ ahead[:k] / total
+            variance = eta[:k] @ (ahead[:k] - mean) ** 2 / total
             left = self.radius - (1 / total - 1)
             if left < 0:
                 continue
             alike = variance <= rounding**2
             slope = 0.0 if alike else np.sqrt(left / (total * variance))
-            w[:k] = eta[:k] * (1 / total - slope * (v[:k] - mean))
+            w[:k] = eta[:k] * (1 / total - slope * (ahead[:k] - mean))
             if alike or w[k - 1] >= 0:
                 break
             w[:] = 0.0

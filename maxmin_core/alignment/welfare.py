@@ -8,15 +8,12 @@ to one. That is all `solve` needs to know of it: a new welfare is a subclass tha
 from copy import copy
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import rel_entr, softmax
+from numpy.typing import ArrayLike
 
-from .._validation import as_distribution, as_float, as_positive
-from ._parts import as_shares, as_values, no_cost, no_room
+from .._validation import as_distribution, as_float
+from ._parts import Floats, as_shares, as_values, no_cost, no_room
 
-__all__ = ["Egalitarian", "SoftMin", "Utilitarian", "Welfare"]
-
-Floats = NDArray[np.float64]
+__all__ = ["Egalitarian", "Utilitarian", "Welfare"]
 
 _PARTS = ("value", "weights", "conjugate", "room")
 
@@ -64,7 +61,7 @@ class Welfare:
     >>> rewards = np.array([[[1.0, 0.0, 0.35]], [[0.0, 1.0, 0.35]]])
     >>> solution = solve(Halfway([0.8, 0.2]), rewards, np.log([[1 / 3, 1 / 3, 1 / 3]]), 0.1)
     >>> solution.weights.round(3), round(solution.primal, 3)
-    (array([0.5, 0.5]), np.float64(0.47))
+    (array([0.5, 0.5]), 0.47)
     """
 
     def __init__(self, weights: ArrayLike | None = None) -> None:
@@ -188,18 +185,18 @@ class Welfare:
         """
         return attained + self.conjugate(w)[0]
 
-    def _missing(self, part: str) -> ValueError:
+    def _missing(self, *parts):
         return ValueError(
             f"welfare: expected a welfare that states its dual problem ({', '.join(_PARTS)}), "
-            f"got {type(self).__name__} without {part}"
+            f"got {type(self).__name__} without {', '.join(parts)} of its own"
         )
 
-    def _checked(self) -> None:
+    def _checked(self):
         """Refuse a subclass whose parts are not all its own: what it inherits belongs to another value."""
         of = {part: next(c for c in type(self).__mro__ if part in vars(c)) for part in _PARTS}
-        for part in _PARTS:
-            if of[part] is Welfare or not issubclass(of[part], of["value"]):
-                raise self._missing(part)
+        missing = [part for part in _PARTS if of[part] is Welfare or not issubclass(of[part], of["value"])]
+        if missing:
+            raise self._missing(*missing)
 
     def _completed(self, dual):
         """Return this welfare with what was left open filled in from the problem."""
@@ -253,7 +250,8 @@ class Utilitarian(Welfare):
 
     def value(self, v: ArrayLike) -> float:
         """Return ``sum_u eta(u) v_u``."""
-        return float(self.shares(len(as_values(v))) @ v)
+        v = as_values(v)
+        return float(self.shares(len(v)) @ v)
 
     def weights(self, v: ArrayLike) -> Floats:
         """Return eta."""
@@ -294,7 +292,8 @@ class Egalitarian(Welfare):
 
     def weights(self, v: ArrayLike) -> Floats:
         """Return one for the worst-off group, shared equally where several are."""
-        worst = as_values(v) == np.min(v)
+        v = as_values(v)
+        worst = v == v.min()
         return worst / worst.sum()
 
     def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
@@ -303,67 +302,4 @@ class Egalitarian(Welfare):
 
     def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
         """Return no inequality."""
-        return no_room(w)
-
-
-class SoftMin(Welfare):
-    """Count the worse-off more, smoothly: ``W(v) = -tau log sum_u eta(u) exp(-v_u / tau)``.
-
-    Its conjugate is ``c(w) = tau KL(w || eta)``.
-
-    Parameters
-    ----------
-    temperature : float
-        tau, above 0, in logits. Towards 0 it is the minimum, towards infinity the average.
-    weights : array_like, shape (U,), optional
-        The shares eta, a distribution. None means equal shares.
-
-    Raises
-    ------
-    ValueError
-        On a temperature that is not above 0, or weights that are no distribution.
-
-    Examples
-    --------
-    >>> round(SoftMin(0.1).value([1.0, 0.3]), 4)
-    0.3692
-    """
-
-    def __init__(self, temperature: float, weights: ArrayLike | None = None) -> None:
-        self.temperature, self.eta = as_positive("temperature", temperature), as_shares(weights)
-
-    def value(self, v: ArrayLike) -> float:
-        """Return the smooth minimum."""
-        eta = self.shares(len(as_values(v)))
-        least = np.min(np.asarray(v, dtype=float)[eta > 0])
-        ahead = np.maximum((v - least) / self.temperature, 0.0)
-        # From the least value on, and near log 1 by the excess, so that a high temperature does not drown what the
-        # groups differ by; far below as it stands, so that a small share of the least does not either.
-        excess = eta @ np.expm1(-ahead)
-        return float(least - self.temperature * (np.log1p(excess) if excess > -0.5 else np.log(eta @ np.exp(-ahead))))
-
-    def weights(self, v: ArrayLike) -> Floats:
-        """Return ``eta exp(-v / tau)``, normalised."""
-        eta = self.shares(len(as_values(v)))
-        with np.errstate(divide="ignore"):
-            return softmax(np.log(eta) - (v - np.min(v)) / self.temperature)
-
-    def conjugate(self, w: Floats) -> tuple[float, Floats, Floats]:
-        """Return ``tau KL(w || eta)`` and its derivatives."""
-        eta = self.shares(len(w))
-        with np.errstate(divide="ignore", over="ignore"):
-            return self._divergence(w, eta)
-
-    def _divergence(self, w, eta):
-        t = (w - eta) / eta
-        near = np.abs(t) < 1e-3
-        # sum eta h(t) with h(t) = (1 + t) log(1 + t) - t: near eta it keeps the digits that a sum of w log(w / eta)
-        # loses and a high temperature magnifies.
-        series = eta * t**2 * (1 / 2 - t / 6 + t**2 / 12 - t**3 / 20 + t**4 / 30)
-        divergence = np.where(near, series, rel_entr(w, eta) - (w - eta)).sum()
-        slope = np.where(near, np.log1p(np.where(near, t, 0.0)), np.log(w / eta))
-        return self.temperature * divergence, self.temperature * slope, self.temperature / w
-
-    def room(self, w: Floats) -> tuple[Floats, Floats, Floats]:
-        """Return no inequality: C is the whole simplex."""
         return no_room(w)

@@ -1,15 +1,16 @@
 """Claims: chapters record numbers, the ledger says what must hold, a run is judged against it."""
 
-import json
 import math
-import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+from . import require_book
+from ._recording import METRICS_VARIABLE, PROFILES, record, record_mean
 
-from .._files import write_json
-from ..intervals import mean_interval
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "METRICS_VARIABLE",
@@ -21,11 +22,6 @@ __all__ = [
     "record",
     "record_mean",
 ]
-
-PROFILES = ("smoke", "cpu", "gpu", "gpu-large")
-
-# Where `record` writes; set by the runner, unset when a reader runs a notebook by hand.
-METRICS_VARIABLE = "MAXMIN_CLAIMS"
 
 _NEED = {"cpu": "the cpu profile", "gpu": "a GPU", "gpu-large": "a large GPU"}
 _FORMS = {
@@ -40,19 +36,42 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Claim:
-    """Hold one entry of the ledger.
+    """Hold one entry of the ledger: a sentence of the book, and the number that earns it.
 
-    Attributes
+    Parameters
     ----------
-    id : str, chapter and name, such as 'preferences.log_likelihood'
-    chapter : str, two digits
-    statement, source, page : str; what is claimed, where it comes from, the page's anchor that shows it
-    expect : dict with one key, what must hold: equals [value, tolerance], between [low, high], at_least, at_most,
-        interval_above or interval_below (the whole recorded interval lies there)
-    direction : dict of the same kind or None, the weaker statement that earns 'direction only'
-    needs : the least profile in which the claim is judged
-    accepted : 'reproduced', 'direction only' or 'refuted', the status with which the build passes
-    diagnosis : str, why; required unless accepted is 'reproduced'
+    id : str
+        Chapter and name, such as ``"mixture.log_likelihood"``.
+    chapter : str
+        The chapter that records it, two digits.
+    statement : str
+        What is claimed.
+    source : str
+        Where the claim comes from: a section of the paper, a theorem of ours, a reference value.
+    page : str
+        The page that shows it and the anchor there, such as ``"notebooks/04_mixture#latent"``.
+    expect : dict
+        One key, what must hold: ``equals`` (value and tolerance), ``between`` (low and high), ``at_least``,
+        ``at_most``, ``interval_above`` or ``interval_below`` (the whole recorded interval lies there).
+    direction : dict, optional
+        A weaker condition of the same kind, which earns "direction only".
+    needs : str, optional
+        The least profile in which the claim is judged.
+    accepted : {"reproduced", "direction only", "refuted"}, optional
+        The status with which the build passes.
+    diagnosis : str, optional
+        Why; required unless ``accepted`` is "reproduced".
+
+    Raises
+    ------
+    ValueError
+        On a field that does not fit, or a tolerance wider than half the value that it guards.
+
+    Examples
+    --------
+    >>> claim = Claim("a.b", "01", "Two is two.", "arithmetic", "notebooks/01_a", {"equals": [2, 0.5]})
+    >>> claim.expected, claim.status(2.1), claim.status(3)
+    ('2 ± 0.5', 'reproduced', 'refuted')
     """
 
     id: str
@@ -60,8 +79,8 @@ class Claim:
     statement: str
     source: str
     page: str
-    expect: dict
-    direction: dict | None = None
+    expect: dict[str, Any]
+    direction: dict[str, Any] | None = None
     needs: str = "cpu"
     accepted: str = "reproduced"
     diagnosis: str = ""
@@ -85,7 +104,8 @@ class Claim:
     def _check_condition(self, name, condition):
         if not isinstance(condition, dict) or len(condition) != 1 or next(iter(condition)) not in _FORMS:
             raise ValueError(f"claim {self.id}: {name}: expected one of {', '.join(_FORMS)}, got {condition!r}")
-        (form, bound), numbers = *condition.items(), 2 if next(iter(condition)) in ("equals", "between") else 1
+        ((form, bound),) = condition.items()
+        numbers = 2 if form in ("equals", "between") else 1
         values = bound if isinstance(bound, list) else [bound]
         if len(values) != numbers or not all(_is_number(value) for value in values):
             raise ValueError(f"claim {self.id}: {name}: {form}: expected {numbers} finite number(s), got {bound!r}")
@@ -99,13 +119,27 @@ class Claim:
             )
 
     @property
-    def expected(self):
+    def expected(self) -> str:
         """What must hold, in words."""
         ((form, bound),) = self.expect.items()
         return _FORMS[form].format(*(bound if isinstance(bound, list) else [bound]))
 
-    def status(self, value, interval=None):
-        """Return the status that a recorded value and interval earn."""
+    def status(
+        self, value: float, interval: Sequence[float] | None = None
+    ) -> Literal["reproduced", "direction only", "refuted"]:
+        """Return the status that a recorded number earns.
+
+        Parameters
+        ----------
+        value : float
+            What the run measured.
+        interval : (low, high), optional
+            Its interval; a condition on intervals is not met without one.
+
+        Returns
+        -------
+        {"reproduced", "direction only", "refuted"}
+        """
         if _holds(self.expect, value, interval):
             return "reproduced"
         if self.direction is not None and _holds(self.direction, value, interval):
@@ -113,50 +147,24 @@ class Claim:
         return "refuted"
 
 
-def record(claim_id, value, interval=None):
-    """Record the value of a claim, and its interval, for the report of this run.
-
-    Outside a run (a notebook opened by hand) nothing is written. Recording a claim again replaces its value.
+def load_ledger(path: Path | str) -> list[Claim]:
+    """Read and check the ledger of claims.
 
     Parameters
     ----------
-    claim_id : str, an id of the ledger
-    value : float, finite
-    interval : (low, high) floats with low <= high, or None
+    path : Path or str
+        A YAML file, a list of claims with their fields.
+
+    Returns
+    -------
+    list of Claim
 
     Raises
     ------
     ValueError
-        On an empty id, a value that is not finite, or an interval out of order.
+        On a damaged file, an unknown or missing field, an id given twice, or a tolerance wider than half its value.
     """
-    if not isinstance(claim_id, str) or not claim_id:
-        raise ValueError(f"claim_id: expected the id of a claim in the ledger, got {claim_id!r}")
-    entry = {"value": _finite("value", value), "interval": None}
-    if interval is not None:
-        if np.size(interval) != 2:
-            raise ValueError(f"interval: expected (low, high), got {interval!r}")
-        low, high = (_finite("interval", bound) for bound in interval)
-        if low > high:
-            raise ValueError(f"interval: expected low <= high, got ({low}, {high})")
-        entry["interval"] = [low, high]
-    path = os.environ.get(METRICS_VARIABLE)
-    if path:
-        known = json.loads(Path(path).read_text(encoding="utf-8")) if Path(path).exists() else {}
-        write_json(path, known | {claim_id: entry})
-
-
-def record_mean(claim_id, draws):
-    """Record mean and 95% interval of draws, (n,) float, by `mean_interval`; return both. Chapters 8 and 9."""
-    centre, half = mean_interval(draws)
-    record(claim_id, centre, (centre - half, centre + half))
-    return centre, half
-
-
-def load_ledger(path):
-    """Read and check the ledger; return a list of `Claim`.
-
-    Raises ValueError on an unknown or missing field, an id given twice, or a tolerance wider than half its value.
-    """
+    require_book("yaml")
     import yaml
 
     try:
@@ -178,23 +186,33 @@ def load_ledger(path):
     return claims
 
 
-def judge(ledger, metrics):
-    """Judge the runs' records against the ledger; return one row a claim.
+def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.DataFrame":
+    """Judge what the runs recorded against the ledger.
 
     Parameters
     ----------
-    ledger : list of Claim
-    metrics : list of dict, one a chapter's run, with chapter, profile and claims (id -> value and interval)
+    ledger : sequence of Claim
+        What must hold.
+    metrics : sequence of dict
+        One a chapter's run, with ``chapter``, ``profile`` and ``claims`` (id to value and interval).
 
     Returns
     -------
-    pandas.DataFrame with columns id, statement, value, interval, expected, status, accepted, source, page, chapter,
-    diagnosis; status is 'reproduced', 'direction only', 'refuted', 'not recorded' or 'not run (needs ...)'
+    pandas.DataFrame
+        One row a claim: id, statement, value, interval, expected, status, accepted, source, page, chapter, diagnosis.
+        The status is "reproduced", "direction only", "refuted", "not recorded" or "not run (needs ...)".
 
     Raises
     ------
     ValueError
         When a run recorded a claim that the ledger does not have.
+
+    Examples
+    --------
+    >>> claim = Claim("a.b", "01", "Two is two.", "arithmetic", "notebooks/01_a", {"equals": [2, 0.5]})
+    >>> run = {"chapter": "01", "profile": "cpu", "claims": {"a.b": {"value": 2.2, "interval": None}}}
+    >>> judge([claim], [run])["status"].item()
+    'reproduced'
     """
     import pandas as pd
 
@@ -208,11 +226,10 @@ def judge(ledger, metrics):
             )
     rows = []
     for claim in ledger:
-        run = runs.get(claim.chapter)
-        entry = run["claims"].get(claim.id) if run else None
-        if run is None:
+        entry = runs[claim.chapter]["claims"].get(claim.id) if claim.chapter in runs else None
+        if claim.chapter not in runs:
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
-        elif PROFILES.index(run["profile"]) < PROFILES.index(claim.needs):
+        elif PROFILES.index(runs[claim.chapter]["profile"]) < PROFILES.index(claim.needs):
             status = f"not run (needs {_NEED[claim.needs]})"
         elif entry is None:
             status = "not recorded"
@@ -237,8 +254,19 @@ def judge(ledger, metrics):
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["id", "status", "accepted"], dtype=object)
 
 
-def failed(judged):
-    """Return the judged rows that fail a build: recorded, or due, and not of the accepted status."""
+def failed(judged: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the judged claims that fail a build: due or recorded, and not of the accepted status.
+
+    Parameters
+    ----------
+    judged : pandas.DataFrame
+        The result of `judge`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Some of its rows.
+    """
     not_run = judged["status"].str.startswith("not run").astype(bool)
     return judged[~not_run & (judged["status"] != judged["accepted"])]
 
@@ -256,16 +284,6 @@ def _holds(condition, value, interval):
     if interval is None:
         return False
     return interval[0] > bound if form == "interval_above" else interval[1] < bound
-
-
-def _finite(name, value):
-    try:
-        number = float(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}: expected a number, got {value!r}") from error
-    if not math.isfinite(number):
-        raise ValueError(f"{name}: expected a finite number, got {number}")
-    return number
 
 
 def _is_number(value):

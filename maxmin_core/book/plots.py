@@ -4,16 +4,33 @@ import html
 import itertools
 import json
 import math
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from . import require_book
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["bar_slider", "curve_slider", "show", "style"]
 
 
-def style():
-    """Set the book's figure style: seaborn ticks, a colour-blind-safe palette, transparent ground, SVG output.
+def style() -> Sequence[tuple[float, float, float]]:
+    """Set the book's figure style: seaborn ticks, colours safe for colour-blind readers, transparent ground, SVG.
 
-    Returns the palette, a list of RGB tuples.
+    Returns
+    -------
+    sequence of (red, green, blue)
+        The palette, each between 0 and 1.
+
+    Examples
+    --------
+    >>> palette = style()
+    >>> [round(part, 2) for part in palette[0]]
+    [0.0, 0.45, 0.7]
     """
+    require_book("matplotlib", "seaborn", "IPython")
     import seaborn as sns
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
@@ -43,20 +60,24 @@ def style():
     return sns.color_palette("colorblind")
 
 
-def show(figure, *, alt, caption, name):
-    """Show a matplotlib figure as SVG with its alternative text, and close it.
+def show(figure: "Figure", *, alt: str, caption: str, name: str) -> None:
+    """Show a figure as SVG with its alternative text, and close it.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-    alt : str, what somebody who cannot see the figure needs to know
-    caption : str, Markdown; the book numbers it and prints it below the figure
-    name : str, the label for cross-references, such as 'fig-agreement'
+        What was drawn.
+    alt : str
+        What somebody who cannot see the figure needs to know.
+    caption : str
+        Markdown; the book numbers it and prints it below the figure.
+    name : str
+        The label for cross-references, such as ``"fig-agreement"``.
 
     Raises
     ------
     ValueError
-        On an empty alt, caption or name, or an axis that has data and no label.
+        On an empty text, or an axis that has data and no label.
     """
     import io
 
@@ -81,22 +102,40 @@ def show(figure, *, alt, caption, name):
     )
 
 
-def bar_slider(*, labels, controls, frames, mark, alt, caption, name):
+def bar_slider(
+    *,
+    labels: Sequence[str],
+    controls: Sequence[tuple[str, Sequence[str], int]],
+    frames: Sequence[Mapping[str, Any]],
+    mark: Sequence[float],
+    alt: str,
+    caption: str,
+    name: str,
+) -> None:
     """Show horizontal bars of shares that sliders move: precomputed values and a small script, no kernel, no network.
 
     Parameters
     ----------
-    labels : list of str, one a bar
-    controls : list of (str, list of str, int), a slider's label, its printed positions and where it starts
-    frames : list of dict with 'bars' (list of float in [0, 1]) and 'note' (str), one for every combination of
-        positions, the last control running fastest
-    mark : list of float in [0, 1], a reference mark on every bar
-    alt, caption, name : str, as in `show`; the caption is plain text
+    labels : sequence of str
+        One a bar.
+    controls : sequence of (str, sequence of str, int)
+        A slider's label, its printed positions and where it starts.
+    frames : sequence of dict
+        One for every combination of positions, the last control running fastest: ``bars``, a list of shares between
+        0 and 1, and ``note``, a sentence.
+    mark : sequence of float
+        A reference mark on every bar, between 0 and 1.
+    alt : str
+        What somebody who cannot see the figure needs to know.
+    caption : str
+        Plain text.
+    name : str
+        The label for cross-references.
 
     Raises
     ------
     ValueError
-        When frames, bars and positions do not fit, or a bar is outside [0, 1].
+        When frames, bars and positions do not fit, a bar is outside of [0, 1], or a text is empty.
     """
     for frame in [*frames, {"bars": mark}]:
         if len(frame["bars"]) != len(labels) or not all(0 <= bar <= 1 for bar in frame["bars"]):
@@ -114,24 +153,46 @@ def bar_slider(*, labels, controls, frames, mark, alt, caption, name):
     _show_slider(controls, data, start, content, alt, caption, name)
 
 
-def curve_slider(*, labels, x, x_axis, y_axis, controls, frames, alt, caption, name):
+def curve_slider(
+    *,
+    labels: Sequence[tuple[str, str]],
+    x: Sequence[float],
+    x_axis: tuple[str, Sequence[float]],
+    y_axis: tuple[str, Sequence[float]],
+    controls: Sequence[tuple[str, Sequence[str], int]],
+    frames: Sequence[Mapping[str, Any]],
+    alt: str,
+    caption: str,
+    name: str,
+) -> None:
     """Show curves on logarithmic axes that sliders move: precomputed values and a small script, no kernel, no network.
 
     Parameters
     ----------
-    labels : list of (str, str), a curve's name and its look: 'a', 'a dashed', 'a dotted', 'b', ... a colour, a line
-    x : list of float above 0
-    x_axis, y_axis : (str, list of float), an axis's label with its unit and its ticks; the outer ticks are its ends,
-        and what lies beyond them is drawn at the edge
-    controls : as in `bar_slider`
-    frames : list of dict with 'curves' (for every label a list of float above 0, one for every x) and 'note' (str),
-        one for every combination of positions, the last control running fastest
-    alt, caption, name : str, as in `show`; the caption is plain text
+    labels : sequence of (str, str)
+        A curve's name and its look: ``"a"``, ``"a dashed"``, ``"a dotted"``, ``"b"``, ... a colour and a line.
+    x : sequence of float
+        Where the curves are given, above 0.
+    x_axis : (str, sequence of float)
+        The label with its unit, and the ticks. The outer ticks are the axis's ends; what lies beyond is drawn there.
+    y_axis : (str, sequence of float)
+        The same for the vertical axis.
+    controls : sequence of (str, sequence of str, int)
+        A slider's label, its printed positions and where it starts.
+    frames : sequence of dict
+        One for every combination of positions, the last control running fastest: ``curves``, for every label a list
+        of numbers above 0, one for every ``x``, and ``note``, a sentence.
+    alt : str
+        What somebody who cannot see the figure needs to know.
+    caption : str
+        Plain text.
+    name : str
+        The label for cross-references.
 
     Raises
     ------
     ValueError
-        When frames, curves and positions do not fit, or a value is not above 0.
+        When frames, curves and positions do not fit, a value is not above 0, or a text is empty.
     """
     for frame in frames:
         fits = len(frame["curves"]) == len(labels) and all(len(curve) == len(x) for curve in frame["curves"])

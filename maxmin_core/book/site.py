@@ -5,10 +5,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
-from .chapters import Chapter, all_chapters, read_metrics
+from . import require_book
+from .chapters import all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
+from .reference import reference_pages
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["SiteError", "judge_runs", "render", "stage"]
 
@@ -17,8 +23,26 @@ class SiteError(Exception):
     """Rendering failed; the message holds Jupyter Book's warnings and errors."""
 
 
-def judge_runs(root, folder):
-    """Return the judged claims of the runs in `folder`, one row a claim; ValueError on a claim without a chapter."""
+def judge_runs(root: Path, folder: Path) -> "pd.DataFrame":
+    """Judge the project's claims by the runs in a folder.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder, with the ledger and the notebooks.
+    folder : Path
+        Where the chapters ran, such as ``_build/cpu``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a claim, as `maxmin_core.book.claims.judge` returns it.
+
+    Raises
+    ------
+    ValueError
+        On a claim of a chapter that there is not.
+    """
     ledger, known = load_ledger(root / "book" / "claims.yml"), [chapter.number for chapter in all_chapters(root)]
     for claim in ledger:
         if claim.chapter not in known:
@@ -27,10 +51,22 @@ def judge_runs(root, folder):
     return judge(ledger, [run for run in read_metrics(folder) if run["chapter"] in known])
 
 
-def stage(root, folder):
-    """Lay out the book's source under `folder`/source: prose, executed chapters, tables of what was measured.
+def stage(root: Path, folder: Path) -> Path:
+    """Lay out the book's source: prose, executed chapters, tables of what was measured, the reference.
 
     A file whose content did not change keeps its time, so that Sphinx reads only what is new.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    folder : Path
+        Where the chapters ran; the source goes into its ``source/``.
+
+    Returns
+    -------
+    Path
+        The folder of the source.
     """
     source = folder / "source"
     metrics = {run["chapter"]: run for run in read_metrics(folder)}
@@ -46,6 +82,7 @@ def stage(root, folder):
     pages[generated / "chapters.md"] = _chapter_table(chapters, runs).encode()
     pages[generated / "claims.md"] = _claims_table(judge_runs(root, folder)).encode()
     pages[generated / "runs.md"] = _run_table(runs).encode()
+    pages |= {generated / "api" / f"{room}.md": text.encode() for room, text in reference_pages().items()}
     for path in source.rglob("*"):
         if path.is_file() and path.relative_to(source) not in pages:
             path.unlink()
@@ -57,14 +94,27 @@ def stage(root, folder):
     return source
 
 
-def render(root, folder):
-    """Judge the claims, then stage and render the book, every warning an error; return the path of its first page.
+def render(root: Path, folder: Path) -> Path:
+    """Judge the claims, then stage and render the book, every warning an error.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+    folder : Path
+        Where the chapters ran; the pages go into its ``html/``.
+
+    Returns
+    -------
+    Path
+        The first page.
 
     Raises
     ------
     SiteError
         With the claims that do not hold, or Jupyter Book's own words. Pages that were there before stay as they were.
     """
+    require_book("jupyter_book", "nbformat")
     broken = [
         f"{claim['id']}: {claim['status']}, expected {claim['expected']}, got {claim['value']}"
         for claim in failed(judge_runs(root, folder)).to_dict("records")
@@ -127,7 +177,7 @@ def _table(header, rows):
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
-def _chapter_table(chapters: list[Chapter], runs):
+def _chapter_table(chapters, runs):
     rows = [
         [
             f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`",

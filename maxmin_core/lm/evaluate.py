@@ -1,69 +1,112 @@
-"""Judge a policy: gold value per group, win rates, a judge that training never saw, divergence, readability."""
+"""Judge a policy: gold value per group, win rates, a lexicon that training never saw, divergence, readability.
+
+Chapters 8 and 9.
+"""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from .policy import log_probabilities, sample
+from .annotators import wins
+from .policy import log_probabilities
+from .scorers import Scorer
+from .texts import Texts, write_texts
 
-__all__ = ["Texts", "evaluate", "judge", "write_texts"]
-
-
-class Texts:
-    """Hold what a policy wrote: prompts, completions (str), their token ids. No prompt names a group. Chapter 8."""
-
-    def __init__(self, prompts, ids, completions):
-        self.prompts, self.ids, self.completions = list(prompts), ids, completions
-
-    def __len__(self):
-        return len(self.prompts)
-
-    @property
-    def pair(self):
-        """Prompts and completions, as rewards and gold scorers take them."""
-        return self.prompts, self.completions
+__all__ = ["evaluate", "score_draws", "vader"]
 
 
-def write_texts(model, tokenizer, prompts, *, n_tokens, seed):
-    """Draw one text for every prompt; return them as Texts. Chapter 8."""
-    ids = sample(model, tokenizer, prompts, n_tokens=n_tokens, seed=seed)
-    return Texts(prompts, ids, tokenizer.batch_decode(ids, skip_special_tokens=True))
+def vader(texts: Texts) -> NDArray[np.float64]:
+    """Return how positive the lexicon VADER, which no scorer or reward uses, finds each text.
 
+    Parameters
+    ----------
+    texts : Texts
+        Judged whole, prompt and completion.
 
-def judge(texts):
-    """Return how positive VADER, which no scorer or reward uses, finds each text, (n,) in [-1, 1]. Chapter 8."""
+    Returns
+    -------
+    ndarray, shape (n,)
+        Between -1 and 1.
+
+    References
+    ----------
+    Hutto and Gilbert (2014), VADER: a parsimonious rule-based model for sentiment analysis of social media text.
+
+    Examples
+    --------
+    >>> vader(Texts(["the film"] * 2, [[], []], ["is great !", "is awful"])).round(1).tolist()
+    [0.7, -0.5]
+    """
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     analyse = SentimentIntensityAnalyzer().polarity_scores
     return np.array([analyse(f"{p} {c}")["compound"] for p, c in zip(*texts.pair, strict=True)])
 
 
-def evaluate(model, reference, tokenizer, texts, baseline, gold):
-    """Return the metrics of a policy as a dict of numbers, or lists with one number a group.
-
-    value : mean gold value, in spreads of the reference; win : share of prompts on which the gold value is above that
-    of the baseline's text, ties half; judge : mean of VADER; kl : mean log pi - log pi_ref, nats, by samples, with its
-    standard error kl_error; perplexity : per token, under the reference; distinct : different words among the first
-    4,000; words : mean length; empty : share of texts without a word
+def evaluate(
+    model: PreTrainedModel,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    texts: Texts,
+    baseline: Texts,
+    gold: Scorer,
+) -> dict[str, Any]:
+    """Return the metrics of a policy: numbers, or lists with one number a group.
 
     Parameters
     ----------
-    model, reference : policies; tokenizer; texts : Texts, the policy's; baseline : Texts on the same prompts
-    gold : Gold
+    model : PreTrainedModel
+        The policy.
+    reference : PreTrainedModel
+        The reference policy.
+    tokenizer : PreTrainedTokenizerBase
+        Of both.
+    texts : Texts
+        What the policy wrote.
+    baseline : Texts
+        What the reference wrote on the same prompts.
+    gold : Scorer
+        What the groups truly want.
+
+    Returns
+    -------
+    dict
+        ``value``: mean gold value, in spreads of the reference; ``win``: share of prompts on which the gold value is
+        above that of the baseline's text, ties half; ``judge``: mean of VADER; ``kl``: mean of
+        ``log pi - log pi_ref``, nats a text, by samples, with its standard error ``kl_error``; ``perplexity``: per
+        token, under the reference; ``distinct``: different words among the first 4,000; ``words``: mean length;
+        ``empty``: share of texts without a word.
 
     Raises
     ------
     ValueError
-        When texts and baseline have different prompts. Chapter 8.
+        When texts and baseline have different prompts.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film is good"], 4)
+    >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> texts = write_texts(model, tokenizer, ["the film"] * 3, n_tokens=2, seed=0)
+    >>> def gold(prompts, completions):
+    ...     return np.array([[float(len(text.split())) for text in completions]])
+    >>> metrics = evaluate(model, model, tokenizer, texts, texts, gold)
+    >>> metrics["kl"], metrics["win"]
+    (0.0, [0.5])
     """
     if texts.prompts != baseline.prompts:
         raise ValueError("baseline: expected texts on the same prompts, got others")
-    value, other = gold(*texts.pair), gold(*baseline.pair)
+    value = gold(*texts.pair)
     here = log_probabilities(model, tokenizer, texts.prompts, texts.ids)
     there = log_probabilities(reference, tokenizer, texts.prompts, texts.ids)
     found = [word for text in texts.completions for word in text.split()]
     return {
         "value": value.mean(axis=1).tolist(),
-        "win": ((value > other) + 0.5 * (value == other)).mean(axis=1).tolist(),
-        "judge": float(judge(texts).mean()),
+        "win": wins(value, gold(*baseline.pair)).tolist(),
+        "judge": float(vader(texts).mean()),
         "kl": float((here - there).mean()),
         "kl_error": float((here - there).std() / np.sqrt(len(texts))),
         "perplexity": float(np.exp(-there.sum() / sum(map(len, texts.ids)))),
@@ -71,3 +114,66 @@ def evaluate(model, reference, tokenizer, texts, baseline, gold):
         "words": len(found) / len(texts),
         "empty": float(np.mean([not text.strip() for text in texts.completions])),
     }
+
+
+def score_draws(
+    model: PreTrainedModel,
+    reference: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    rewards: Scorer,
+    *,
+    n_samples: int,
+    n_tokens: int,
+    seed: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Draw several texts on every prompt; return their rewards and what they cost in divergence.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The policy that writes.
+    reference : PreTrainedModel
+        The reference policy.
+    tokenizer : PreTrainedTokenizerBase
+        Of both.
+    prompts : sequence of str, length X
+        All of one length in tokens.
+    rewards : Scorer
+        What scores the texts.
+    n_samples : int
+        Texts on each prompt.
+    n_tokens : int
+        Tokens of a text at most.
+    seed : int
+        Of the draw.
+
+    Returns
+    -------
+    values : ndarray, shape (U, X, n_samples)
+        Reward of every group.
+    log_ratio : ndarray, shape (X, n_samples)
+        ``log pi - log pi_ref`` of every text, in nats.
+
+    Raises
+    ------
+    ValueError
+        On prompts of different lengths, or too long for the model.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film is good"], 4)
+    >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> def brief(prompts, completions):
+    ...     return np.array([[-float(len(text.split())) for text in completions]])
+    >>> options = {"n_samples": 5, "n_tokens": 2, "seed": 0}
+    >>> values, log_ratio = score_draws(model, model, tokenizer, ["the film"], brief, **options)
+    >>> values.shape, log_ratio.tolist()
+    ((1, 1, 5), [[0.0, 0.0, 0.0, 0.0, 0.0]])
+    """
+    repeated = [prompt for prompt in prompts for _ in range(n_samples)]
+    drawn = write_texts(model, tokenizer, repeated, n_tokens=n_tokens, seed=seed)
+    here, there = (log_probabilities(m, tokenizer, repeated, drawn.ids) for m in (model, reference))
+    values = rewards(*drawn.pair).reshape(-1, len(prompts), n_samples)
+    return values, (here - there).reshape(len(prompts), n_samples)

@@ -1,65 +1,108 @@
-"""The experiment: one run per setting, seed and method, cached by configuration and by the code that made it."""
+"""The experiment: one run per setting, seed and method, cached by configuration and by the code that made it.
+
+Chapter 8.
+"""
 
 import shutil
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import PartialState
 
 from .._files import write_json
-from .annotators import Gold, compare, draw_groups
-from .base import prepare
-from .evaluate import evaluate, write_texts
+from .annotators import Gold, ask, halves
+from .base import Base, prepare
+from .evaluate import evaluate
+from .model_mixture import learn_models
 from .policy import load_policy
-from .profiles import key
+from .profiles import Profile, key
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
-from .reward_model import ModelRewards, learn_models
+from .reward_model import ModelRewards
 from .settings import find_setting
+from .texts import write_texts
 from .train import METHODS, Method, train
 
-__all__ = ["learn_rewards", "run_methods"]
+__all__ = ["learn_rewards", "load_rewards", "run_methods"]
 
 
-def learn_rewards(base, gold, setting, profile, seed, folder=None):
-    """Simulate the annotators of a setting and learn every kind of reward from their comparisons.
+def learn_rewards(
+    base: Base, gold: Gold, shares: Sequence[float], profile: Profile, *, seed: int, folder: Path | None = None
+) -> tuple[dict[str, Rewards], dict[str, Any]]:
+    """Simulate annotators and learn every kind of reward from their comparisons.
 
-    Returns (dict: 'single', 'mixture', 'known' -> Rewards, calibrated over the reference's texts; report). The report
-    says how many annotators EM put into their group, and how often each reward ranks fresh pairs as a group does.
-    Groups of the mixture are matched to the true ones for the report and for names only. With reward='model' in the
-    profile the linear mixture is where the models' EM starts, and `folder` is where they are trained. Chapter 8.
+    Groups of the mixture are matched to the true ones for the report and for names only. Where rewards are whole
+    models, the linear mixture is where their EM starts.
+
+    Parameters
+    ----------
+    base : Base
+        Reference, its texts, what rewards may weigh.
+    gold : Gold
+        What the groups truly want.
+    shares : sequence of float, length U
+        Shares of the groups, up to a common factor.
+    profile : Profile
+        How many annotators there are, how much they compare, what a reward is.
+    seed : int
+        Of the annotators and of what is learned.
+    folder : Path or None
+        Where whole models are trained; not needed for linear rewards.
+
+    Returns
+    -------
+    rewards : dict of str to Rewards
+        ``single``, ``mixture`` and ``known``, calibrated over the reference's texts.
+    report : dict
+        ``assigned_right``: share of annotators that EM put into their group; ``accuracy_single`` and so on: how often
+        a reward ranks fresh pairs as each group does; ``annotators``: how many there are.
+
+    Raises
+    ------
+    ValueError
+        On fewer annotators than groups, or whole models without a folder.
+
+    Examples
+    --------
+    With the base of all runs, which is made in minutes:
+
+    >>> rewards, report = learn_rewards(base, gold, (0.8, 0.2), profile, seed=0)  # doctest: +SKIP
+    >>> report["assigned_right"]  # doctest: +SKIP
+    1.0
     """
-    group = draw_groups(setting.shares, profile.n_annotators, seed)
     values = gold(*base.pool.pair)
-    half = values.shape[1] // 4 * 2
-    seen, fresh = slice(0, half), slice(half, None)
-    psi = base.features(*base.pool.pair)
-    choices = compare(values[:, seen].reshape(len(values), -1, 2), group, profile.n_per_annotator, seed)
-    fit = learn_mixture(psi[seen], choices, len(setting.shares), seed=seed)
-    assigned, n_groups = fit.responsibilities.argmax(axis=1), len(setting.shares)
+    group, choices = ask(values, shares, profile.n_annotators, profile.n_per_annotator, seed=seed)
+    seen, fresh = halves(values.shape[1])
+    psi, n_groups = base.features(*base.pool.pair), len(shares)
+    fit = learn_mixture(psi[seen], choices, n_groups, seed=seed)
+    assigned = fit.responsibilities.argmax(axis=1)
+    learned: dict[str, Rewards]
     if profile.reward == "linear":
-        learned = {
+        found = {
             "single": learn_single(psi[seen], choices),
             "mixture": (fit.parameters, fit.weights),
             "known": learn_known(psi[seen], choices, group),
         }
-        learned = {name: Rewards(base.features, *found) for name, found in learned.items()}
+        learned = {name: Rewards(base.features, *of_kind) for name, of_kind in found.items()}
     else:
+        if folder is None:
+            raise ValueError("folder: expected where to train reward models, got none")
         given = (base.reference, base.pool.pair, choices)
-        options = {"profile": profile, "seed": seed}
         nobody = np.zeros_like(group)
-        learned = {
-            "single": learn_models(*given, nobody, 1, folder=folder / "single", rounds=0, **options)[0],
-            "known": learn_models(*given, group, n_groups, folder=folder / "known", rounds=0, **options)[0],
-        }
-        learned["mixture"], assigned = learn_models(*given, assigned, n_groups, folder=folder / "mixture", **options)
+        single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
+        known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0)
+        mixture, assigned = learn_models(*given, assigned, n_groups, profile, folder / "mixture", seed=seed)
+        learned = {"single": single, "mixture": mixture, "known": known}
     order = _match(assigned, group, n_groups)
     learned["mixture"] = learned["mixture"].of(order)
     rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
     prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])
-    report = {
+    report: dict[str, Any] = {
         "annotators": profile.n_annotators,
         "assigned_right": float((np.argsort(order)[assigned] == group).mean()),
     }
@@ -72,16 +115,52 @@ def learn_rewards(base, gold, setting, profile, seed, folder=None):
     return rewards, report
 
 
-def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: None):
-    """Run every method of a setting for one seed, keep result.json of each, and return their folders.
+def run_methods(
+    setting: str,
+    profile: Profile,
+    root: Path | str,
+    *,
+    seed: int,
+    methods: Iterable[str] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Path]:
+    """Run methods of a setting for one seed, and keep a result.json of each.
 
-    A method is a name of `train.METHODS`, 'reference' or 'soup', with '@' and a KL strength if not the profile's.
     What is there already with the same settings is not run again; an interrupted run goes on from its checkpoint.
+
+    Parameters
+    ----------
+    setting : str
+        A name of ``settings.SETTINGS``.
+    profile : Profile
+        The size of everything.
+    root : Path or str
+        The folder of all runs.
+    seed : int
+        Of annotators and training.
+    methods : iterable of str or None
+        Names of ``train.METHODS``, or ``soup``, with ``@`` and a KL strength if it is not the profile's; None is all
+        of the setting.
+    say : callable, str -> None
+        Is told what is being run.
+
+    Returns
+    -------
+    list of Path
+        The folders of the results, the reference's first.
 
     Raises
     ------
     ValueError
-        On an unknown setting or method, fewer annotators than groups, or a folder of another configuration. Chapter 8.
+        On an unknown setting or method, fewer annotators than groups, or a folder of another configuration.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> run_methods("80:20", find_profile("smoke"), "runs", seed=20, methods=["best"])
+    Traceback (most recent call last):
+    ValueError: method: expected one of single, average, equal, maxmin, maxmin_hard, maxmin_known, per_response, \
+reference, soup, got 'best'
     """
     found = find_setting(setting)
     methods = found.methods if methods is None else tuple(methods)
@@ -91,7 +170,7 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
     state = PartialState(cpu=profile.cpu)
     with state.main_process_first():
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
-    folder = run_folder(setting, seed, profile, root)
+    folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
     reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
@@ -113,13 +192,41 @@ def run_methods(setting, seed, profile, root, *, methods=None, say=lambda line: 
     return folders
 
 
+def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
+    """Return the rewards that were learned for a setting and seed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the runs, as `results.run_folder` names it.
+    profile : Profile
+        Of the runs: says what a reward is, and where it is computed.
+
+    Returns
+    -------
+    dict of str to Rewards
+        ``single``, ``mixture`` and ``known``.
+
+    Examples
+    --------
+    With runs that were made before:
+
+    >>> load_rewards(run_folder("80:20", profile, "_build/lm", seed=20), profile).keys()  # doctest: +SKIP
+    dict_keys(['single', 'mixture', 'known'])
+    """
+    kinds = ("single", "mixture", "known")
+    if profile.reward == "linear":
+        return {name: Rewards.load(folder / "rewards" / name) for name in kinds}
+    return {name: ModelRewards.load(folder / "rewards" / name, cpu=profile.cpu) for name in kinds}
+
+
 def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     """Learn the rewards once and keep them: learned again on another machine they may differ in the last bit."""
     training = folder / "reward-models"
     missing = not (folder / "learned.json").exists()
     state.wait_for_everyone()
     if missing:
-        rewards, report = learn_rewards(base, gold, setting, profile, seed, training)
+        rewards, report = learn_rewards(base, gold, setting.shares, profile, seed=seed, folder=training)
         if state.is_main_process:
             write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(setting), "seed": seed})
             for name, reward in rewards.items():
@@ -129,9 +236,7 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
         # Whole models would stand in memory twice.
         del rewards
         state.wait_for_everyone()
-    options = {} if profile.reward == "linear" else {"cpu": profile.cpu}
-    kind = Rewards if profile.reward == "linear" else ModelRewards
-    return {name: kind.load(folder / "rewards" / name, **options) for name in ("single", "mixture", "known")}
+    return load_rewards(folder, profile)
 
 
 def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):

@@ -1,7 +1,9 @@
-"""What a profile will need, before anything is downloaded or trained: models on the meta device, counted."""
+"""What a profile will need, before anything is downloaded or trained: models on the meta device, counted. Chapter 8."""
 
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, LlamaConfig
+
+from .profiles import Profile
 
 __all__ = ["plan"]
 
@@ -12,17 +14,37 @@ _KNOWN = {
 }
 
 
-def plan(profile):
-    """Return what training under a profile takes, as a list of (part, number, unit).
+def plan(profile: Profile) -> list[tuple[str, float, str]]:
+    """Return what training under a profile takes.
 
     Parameters are counted on the meta device. Memory: weights 4 bytes, gradients 4, Adam 8, the reference's weights 4;
     activations are an estimate of 34 values of the width for every token and layer, one where they are recomputed, and
-    three of the vocabulary for the logits, at 2 bytes with bf16 and 4 without. ValueError on a model whose architecture
-    is not known here. Chapter 8.
+    three of the vocabulary for the logits, at 2 bytes with bf16 and 4 without.
+
+    Parameters
+    ----------
+    profile : Profile
+        What would be trained.
+
+    Returns
+    -------
+    list of tuple
+        Part, number and unit of each.
+
+    Raises
+    ------
+    ValueError
+        On a model whose architecture is not known here.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> plan(find_profile("cpu"))[0]
+    ('parameters', 751488, '')
     """
     if profile.model is not None and profile.model not in _KNOWN:
         raise ValueError(f"profile: expected a model of {', '.join(_KNOWN)}, got {profile.model!r}")
-    config = _KNOWN.get(profile.model) or GPT2Config(
+    config = _KNOWN.get(profile.model or "") or GPT2Config(
         vocab_size=profile.vocabulary + 4,
         n_positions=profile.longest + 2,
         n_embd=profile.width,

@@ -1,177 +1,90 @@
-"""The reference policy: a word-level GPT-2 trained on sentences, or a pretrained model; sampling and scoring."""
+"""A policy: loaded, given prompts, drawn from, and asked how likely a text is. Chapters 8 and 9."""
 
-import shutil
-import sys
-from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GPT2Config,
-    GPT2LMHeadModel,
-    PreTrainedTokenizerFast,
-    PrinterCallback,
-)
+from numpy.typing import NDArray
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from .._files import read_json, write_json
-from .corpus import from_hub
+from ._devices import see_one_gpu
 
-__all__ = [
-    "last_checkpoint",
-    "load_policy",
-    "log_probabilities",
-    "make_gpt2",
-    "make_prompts",
-    "make_tokenizer",
-    "prompt_tokens",
-    "sample",
-    "train_reference",
-]
+__all__ = ["load_policy", "log_probabilities", "make_prompts", "prompt_tokens", "sample"]
 
-BEGIN, END, PAD, UNKNOWN = "<begin>", "<end>", "<pad>", "<unknown>"
+see_one_gpu()
 
 
-def make_tokenizer(texts, size):
-    """Return a word-level tokenizer of the `size` most frequent words; a text begins with <begin>. Chapter 8."""
-    count = Counter(word for text in texts for word in text.split())
-    vocabulary = [PAD, UNKNOWN, BEGIN, END, *(word for word, _ in count.most_common(size))]
-    inner = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN))
-    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    inner.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 2)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=inner,
-        pad_token=PAD,
-        unk_token=UNKNOWN,
-        bos_token=BEGIN,
-        eos_token=END,
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-    )
+def load_policy(folder: Path, *, cpu: bool = True) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a saved policy, from safetensors only.
 
+    Parameters
+    ----------
+    folder : Path
+        Where it was saved.
+    cpu : bool
+        Whether it stays on the processor; else it goes to the GPU.
 
-def make_gpt2(tokenizer, *, positions, layers, width, heads, seed, **options):
-    """Return a GPT-2 of random weights for the words of a tokenizer, without dropout. Chapters 8 and 9."""
-    torch.manual_seed(seed)
-    return GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=len(tokenizer),
-            n_positions=positions,
-            n_embd=width,
-            n_layer=layers,
-            n_head=heads,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-            # GPT-2's own activation, as one operation of PyTorch instead of eight.
-            activation_function="gelu_pytorch_tanh",
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            **options,
-        )
-    )
+    Returns
+    -------
+    model : PreTrainedModel
+        Without dropout.
+    tokenizer : PreTrainedTokenizerBase
+        Pads on the left.
 
+    Raises
+    ------
+    ValueError
+        Where there is no policy.
 
-def train_reference(texts, profile, folder, seed=0):
-    """Train the reference policy on sentences with TRL's SFTTrainer, or fine-tune the profile's model; save it.
-
-    Each sentence counts once; one with a word outside of the vocabulary is left out. Returns the perplexity per token
-    on a twentieth of the sentences, which training does not see. What was interrupted goes on from its last checkpoint.
-    ValueError where the vocabulary leaves nothing to train on, or a hub model is not pinned. Chapter 8.
+    Examples
+    --------
+    >>> load_policy(Path("no-such-folder"))
+    Traceback (most recent call last):
+    ValueError: folder: expected a saved policy (config.json, model.safetensors), got no-such-folder
     """
-    from datasets import Dataset
-    from trl import SFTConfig, SFTTrainer
-
-    if profile.model is not None and profile.revision is None:
-        raise ValueError(f"profile: expected a pinned revision of {profile.model}, got none")
-    texts = list(dict.fromkeys(texts))
-    if profile.model is None:
-        tokenizer = make_tokenizer(texts, profile.vocabulary)
-        known = set(tokenizer.get_vocab())
-        texts = [text for text in texts if known.issuperset(text.split())]
-        shape = {"layers": profile.layers, "width": profile.width, "heads": profile.heads}
-        model = make_gpt2(tokenizer, positions=1 + profile.longest + 1, seed=seed, **shape)
-    else:
-        with from_hub(profile.model):
-            tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
-            model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, use_safetensors=True)
-        tokenizer.pad_token = tokenizer.eos_token
-    if len(texts) < 40:
-        raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
-    order = np.random.default_rng(seed).permutation(len(texts))
-    data = [{"text": texts[i] + (f" {END}" if profile.model is None else tokenizer.eos_token)} for i in order]
-    heldout = len(data) // 20
-    trainer = SFTTrainer(
-        model,
-        SFTConfig(
-            output_dir=str(folder),
-            max_steps=profile.reference_steps,
-            per_device_train_batch_size=profile.reference_batch,
-            per_device_eval_batch_size=4 * profile.reference_batch,
-            learning_rate=profile.reference_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=min(100, profile.reference_steps // 10),
-            # A word can be several tokens of a pretrained model: nothing is cut there.
-            max_length=1 + profile.longest + 1 if profile.model is None else None,
-            packing=False,
-            # The data are shuffled already; a sampler's own shuffle is forgotten by a run that resumes.
-            train_sampling_strategy="sequential",
-            save_steps=max(1, profile.reference_steps // 5),
-            # The older one goes only when the newer is whole.
-            save_total_limit=2,
-            report_to="none",
-            logging_steps=max(1, profile.reference_steps // 20),
-            disable_tqdm=not sys.stderr.isatty(),
-            bf16=profile.bf16,
-            use_cpu=profile.cpu,
-            activation_checkpointing=profile.gradient_checkpointing,
-            seed=seed,
-        ),
-        train_dataset=Dataset.from_list(data[heldout:]),
-        eval_dataset=Dataset.from_list(data[:heldout]),
-        processing_class=tokenizer,
-    )
-    # Without a terminal there is no progress bar, and the numbers of every step are in nobody's way.
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder, "trainer_state.json"))
-    perplexity = float(np.exp(trainer.evaluate()["eval_loss"]))
-    trainer.model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    write_json(folder / "reference.json", {"perplexity": perplexity, "sentences": len(data)})
-    for checkpoint in folder.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint)
-    return perplexity
-
-
-def last_checkpoint(folder, written_last):
-    """Return the newest checkpoint in `folder` whose last file is there and not torn, as str, or None. Chapter 8."""
-    found = [path for path in folder.glob("checkpoint-*") if _is_whole(path / written_last)]
-    return str(max(found, key=lambda path: int(path.name.split("-")[1]))) if found else None
-
-
-def _is_whole(path):
-    try:
-        return path.exists() and (path.suffix != ".json" or bool(read_json(path)))
-    except ValueError:
-        return False
-
-
-def load_policy(folder, *, cpu=True):
-    """Return (model, tokenizer) of a policy saved in `folder`, safetensors only; ValueError on none. Chapter 8."""
     if not (folder / "config.json").is_file():
         raise ValueError(f"folder: expected a saved policy (config.json, model.safetensors), got {folder}")
     model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True).eval()
     return model.to("cpu" if cpu else "cuda"), AutoTokenizer.from_pretrained(folder, padding_side="left")
 
 
-def make_prompts(texts, tokenizer, n_words, n_prompts, seed):
-    """Return distinct beginnings of `n_words` words of these texts, all of the same number of tokens, in random order.
+def make_prompts(
+    texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, *, n_words: int, n_prompts: int, seed: int
+) -> list[str]:
+    """Return distinct beginnings of texts, all of the same number of tokens, in random order.
 
-    Prompts of one length need no padding, and padding changes the positions that GPT-2 sees. ValueError where the
-    texts have fewer. Chapter 8.
+    Prompts of one length need no padding, and padding changes the positions that GPT-2 sees.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Words separated by blanks.
+    tokenizer : PreTrainedTokenizerBase
+        Must know every word of a prompt.
+    n_words : int
+        Words of a prompt.
+    n_prompts : int
+        How many to return.
+    seed : int
+        Of the order.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ValueError
+        Where the texts have fewer.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_tokenizer
+    >>> texts = ["the film is good", "the film drags", "a plot thickens"]
+    >>> sorted(make_prompts(texts, make_tokenizer(texts, 20), n_words=2, n_prompts=2, seed=0))
+    ['a plot', 'the film']
     """
     found = sorted({" ".join(text.split()[:n_words]) for text in texts if len(text.split()) > n_words})
     length = np.array([len(ids) for ids in tokenizer(found)["input_ids"]])
@@ -185,12 +98,41 @@ def make_prompts(texts, tokenizer, n_words, n_prompts, seed):
     return [found[i] for i in np.random.default_rng(seed).permutation(len(found))[:n_prompts]]
 
 
-def prompt_tokens(model, tokenizer, prompts, n_tokens):
-    """Return the token ids of prompts that a policy can go on from without padding, (n, length) nested lists.
+def prompt_tokens(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], n_tokens: int
+) -> list[list[int]]:
+    """Return the token ids of prompts that a policy can go on from without padding.
 
-    ValueError on prompts of different lengths, or too long to leave room for `n_tokens`. Chapter 8.
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The policy.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    prompts : sequence of str, length n
+        How texts begin.
+    n_tokens : int
+        Tokens that shall follow.
+
+    Returns
+    -------
+    list of list of int, length n
+        All of one length.
+
+    Raises
+    ------
+    ValueError
+        On prompts of different lengths, or too long to leave room for what follows.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film"], 2)
+    >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> prompt_tokens(model, tokenizer, ["the", "film"], 2)
+    [[2, 4], [2, 5]]
     """
-    ids = tokenizer(prompts)["input_ids"]
+    ids = tokenizer(list(prompts))["input_ids"]
     lengths = sorted({len(row) for row in ids})
     if len(lengths) != 1:
         raise ValueError(f"prompts: expected the same number of tokens in all, got {lengths}")
@@ -200,17 +142,58 @@ def prompt_tokens(model, tokenizer, prompts, n_tokens):
 
 
 @torch.inference_mode()
-def sample(model, tokenizer, prompts, *, n_tokens, seed, batch=256):
-    """Draw one completion for every prompt at temperature one; return their token ids, up to the end-of-text token.
+def sample(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    *,
+    n_tokens: int,
+    seed: int,
+    batch: int = 256,
+) -> list[list[int]]:
+    """Draw one completion for every prompt at temperature one.
 
-    Repeat a prompt to draw several. ValueError on prompts of different lengths, or too long for the model. Chapter 8.
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The policy.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    prompts : sequence of str, length n
+        All of one length in tokens; repeat a prompt to draw several texts on it.
+    n_tokens : int
+        Tokens of a completion at most.
+    seed : int
+        Of the draw.
+    batch : int
+        Texts at a time; another number draws other texts.
+
+    Returns
+    -------
+    list of list of int, length n
+        Token ids, up to the end-of-text token where it was drawn, that one included.
+
+    Raises
+    ------
+    ValueError
+        On prompts of different lengths, or too long for the model.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film is good"], 4)
+    >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> drawn = sample(model, tokenizer, ["the film"] * 50, n_tokens=3, seed=0)
+    >>> len(drawn), max(map(len, drawn))
+    (50, 3)
     """
     ids_of_prompts = prompt_tokens(model, tokenizer, prompts, n_tokens)
     torch.manual_seed(seed)
     end, drawn = tokenizer.eos_token_id, []
+    generate: Any = model.generate
     for start in range(0, len(prompts), batch):
         ids = torch.tensor(ids_of_prompts[start : start + batch], device=model.device)
-        made = model.generate(
+        made = generate(
             ids,
             attention_mask=torch.ones_like(ids),
             do_sample=True,
@@ -223,16 +206,50 @@ def sample(model, tokenizer, prompts, *, n_tokens, seed, batch=256):
 
 
 @torch.inference_mode()
-def log_probabilities(model, tokenizer, prompts, completions, batch=256):
-    """Return log pi(completion | prompt), in nats, the end-of-text token included where it was drawn.
+def log_probabilities(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[str],
+    completions: Sequence[Sequence[int]],
+    *,
+    batch: int = 256,
+) -> NDArray[np.float64]:
+    """Return how likely a policy is to write these texts: ``log pi(completion | prompt)``.
 
-    Completions are token ids. Positions are given explicitly, so that padding changes no value. Chapter 8.
+    The end-of-text token counts where it was drawn. Positions are given explicitly, so that padding changes no value.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        The policy.
+    tokenizer : PreTrainedTokenizerBase
+        Its tokenizer.
+    prompts : sequence of str, length n
+        How the texts begin.
+    completions : sequence of list of int, length n
+        How they go on, as token ids.
+    batch : int
+        Texts at a time.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+        In nats.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film is good"], 4)
+    >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> words = [[token] for token in range(len(tokenizer))]
+    >>> np.exp(log_probabilities(model, tokenizer, ["the film"] * len(words), words)).sum().round(4).item()
+    1.0
     """
-    prompt_ids = tokenizer(prompts)["input_ids"]
+    prompt_ids = tokenizer(list(prompts))["input_ids"]
     values = np.empty(len(prompts))
     for start in range(0, len(prompts), batch):
         part = slice(start, start + batch)
-        rows = [p + c for p, c in zip(prompt_ids[part], completions[part], strict=True)]
+        rows = [[*p, *c] for p, c in zip(prompt_ids[part], completions[part], strict=True)]
         width = max(map(len, rows))
         ids = torch.full((len(rows), width), tokenizer.pad_token_id)
         counted = torch.zeros(len(rows), width, dtype=torch.bool)

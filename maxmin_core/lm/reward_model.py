@@ -1,91 +1,186 @@
-"""Full reward models: a language model with one output, trained by TRL's RewardTrainer; the mixture by hard EM."""
+"""Whole reward models: a language model with one output, trained by TRL's RewardTrainer. Chapter 8."""
 
 import hashlib
 import os
 import sys
-import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
-from accelerate import PartialState
-from scipy.special import log_expit
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PrinterCallback
+from numpy.typing import ArrayLike, NDArray
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PrinterCallback,
+)
 
 from .._files import read_json, write_json
-from .policy import END
+from .profiles import Profile
+from .reference import END
 from .reward import Rewards
 
-__all__ = ["ModelRewards", "learn_models", "train_reward_model"]
+__all__ = ["ModelRewards", "train_reward_model", "whole_text"]
 
 
 class ModelRewards(Rewards):
-    """Score texts for every group by its own reward model: r_u = (score_u - zero_u) / unit_u. Chapter 8.
+    """Score texts for every group by its own reward model: ``r_u = (score_u - zero_u) / unit_u``.
 
-    models : list of U models with one output; tokenizer; weights, zero, unit : (U,) float, as in Rewards
+    Parameters
+    ----------
+    models : sequence of PreTrainedModel, length U
+        Each with one output.
+    tokenizer : PreTrainedTokenizerBase
+        Of all of them; it pads on the right.
+    shares : array_like, shape (U,)
+        The groups' shares of the population.
+    zero : ndarray, shape (U,), or None
+        Mean of the score over the reference's texts; None is zero.
+    unit : ndarray, shape (U,), or None
+        Its standard deviation over them; None is one.
+
+    Examples
+    --------
+    >>> from transformers import GPT2Config, GPT2ForSequenceClassification
+    >>> from maxmin_core.lm.reference import make_tokenizer
+    >>> tokenizer = make_tokenizer(["the film is good"], 4)
+    >>> tokenizer.padding_side = "right"
+    >>> shape = {"n_positions": 8, "n_embd": 8, "n_layer": 1, "n_head": 1, "num_labels": 1, "pad_token_id": 0}
+    >>> shape |= {"bos_token_id": 2, "eos_token_id": 3}
+    >>> model = GPT2ForSequenceClassification(GPT2Config(vocab_size=8, **shape)).eval()
+    >>> ModelRewards([model, model], tokenizer, [0.5, 0.5])(["the film"], ["is good"]).shape
+    (2, 1)
     """
 
-    def __init__(self, models, tokenizer, weights, zero=None, unit=None):
-        super().__init__(None, np.zeros((len(models), 0)), weights, zero, unit)
-        self.models, self.tokenizer = list(models), tokenizer
+    def __init__(
+        self,
+        models: Sequence[PreTrainedModel],
+        tokenizer: PreTrainedTokenizerBase,
+        shares: ArrayLike,
+        zero: NDArray[np.float64] | None = None,
+        unit: NDArray[np.float64] | None = None,
+    ) -> None:
+        # Nothing is linear in attributes here; scales and shares are as in any rewards.
+        self.models, self.tokenizer, self.shares = list(models), tokenizer, np.asarray(shares)
+        self.zero = np.zeros(len(self.models)) if zero is None else zero
+        self.unit = np.ones(len(self.models)) if unit is None else unit
 
     def _raw(self, prompts, completions):
-        texts = [_whole(p, c, self.tokenizer) for p, c in zip(prompts, completions, strict=True)]
+        texts = [whole_text(p, c, self.tokenizer) for p, c in zip(prompts, completions, strict=True)]
         return np.array([_scores(model, self.tokenizer, texts) for model in self.models])
 
     def _rescaled(self, zero, unit):
-        return ModelRewards(self.models, self.tokenizer, self.weights, zero, unit)
+        return type(self)(self.models, self.tokenizer, self.shares, zero, unit)
 
-    def of(self, groups):
-        """Return the rewards of these groups, a list of int, in this order; their shares sum to one."""
-        weights = self.weights[groups] / self.weights[groups].sum()
-        return ModelRewards(
-            [self.models[u] for u in groups], self.tokenizer, weights, self.zero[groups], self.unit[groups]
+    def of(self, groups: Sequence[int] | NDArray[np.intp]) -> Self:
+        """Return the rewards of some groups; their shares are made to sum to one.
+
+        Parameters
+        ----------
+        groups : sequence of int
+            Rows of the groups, in the order that is wanted.
+
+        Returns
+        -------
+        ModelRewards
+        """
+        shares = self.shares[groups] / self.shares[groups].sum()
+        return type(self)(
+            [self.models[u] for u in groups], self.tokenizer, shares, self.zero[groups], self.unit[groups]
         )
 
-    def fingerprint(self):
-        """Return a short name that changes with anything that changes a score."""
+    def fingerprint(self) -> str:
+        """Return a short name that changes with anything that changes a score.
+
+        Returns
+        -------
+        str
+        """
         digest = hashlib.sha256()
-        for name in ("weights", "zero", "unit"):
+        for name in ("shares", "zero", "unit"):
             digest.update(np.ascontiguousarray(getattr(self, name), dtype=float).tobytes())
         for model in self.models:
             for name, value in sorted(model.state_dict().items()):
                 digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
-    def save(self, folder):
-        """Write every model, head included, and the scales into `folder`."""
+    def save(self, folder: Path) -> None:
+        """Write every model, head included, and the scales.
+
+        Parameters
+        ----------
+        folder : Path
+            Where to; it is made if need be.
+        """
         for u, model in enumerate(self.models):
             model.save_pretrained(folder / f"group-{u}")
         self.tokenizer.save_pretrained(folder / "tokenizer")
-        scales = {name: np.asarray(getattr(self, name)).tolist() for name in ("weights", "zero", "unit")}
+        scales = {name: np.asarray(getattr(self, name)).tolist() for name in ("shares", "zero", "unit")}
         write_json(folder / "scales.json", scales)
 
     @classmethod
-    def load(cls, folder, *, cpu=True):
-        """Return the rewards saved in `folder`: they score every text as before."""
+    def load(cls, folder: Path, *, cpu: bool = True) -> Self:
+        """Return saved rewards: they score every text as before.
+
+        Parameters
+        ----------
+        folder : Path
+            Where they were saved.
+        cpu : bool
+            Whether they stay on the processor; else they go to the GPU.
+
+        Returns
+        -------
+        ModelRewards
+        """
         scales = {name: np.array(value) for name, value in read_json(folder / "scales.json").items()}
-        models = [_load(folder / f"group-{u}", cpu=cpu) for u in range(len(scales["weights"]))]
+        models = [_load(folder / f"group-{u}", cpu=cpu) for u in range(len(scales["shares"]))]
         return cls(models, AutoTokenizer.from_pretrained(folder / "tokenizer", padding_side="right"), **scales)
 
 
-def train_reward_model(reference, chosen, rejected, profile, folder, *, seed):
+def train_reward_model(
+    reference: Path, chosen: Sequence[str], rejected: Sequence[str], profile: Profile, folder: Path, *, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Train a reward model on pairs of texts with TRL's RewardTrainer, from the reference with a new head; save it.
 
-    Minimises -mean log sigma(score(chosen) - score(rejected)). What stands in `folder` already is loaded.
+    Minimises ``-mean log sigma(score(chosen) - score(rejected))``. What was trained already is loaded.
 
     Parameters
     ----------
-    reference : Path, a saved policy; chosen, rejected : lists of str, whole texts with their end-of-text token
-    profile : Profile; folder : Path; seed : int, of the head and of the order of the pairs
+    reference : Path
+        A saved policy.
+    chosen : sequence of str, length n
+        The preferred texts, whole, each with its end-of-text token.
+    rejected : sequence of str, length n
+        The other texts.
+    profile : Profile
+        How long to train, and at which rate.
+    folder : Path
+        Where the model is saved.
+    seed : int
+        Of the head and of the order of the pairs.
 
     Returns
     -------
-    (model, tokenizer)
+    model : PreTrainedModel
+        With one output.
+    tokenizer : PreTrainedTokenizerBase
+        Pads on the right.
 
     Raises
     ------
     ValueError
-        On no pairs. Chapter 8.
+        On no pairs.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> train_reward_model(Path("reference"), [], [], find_profile("smoke"), Path("model"), seed=0)
+    Traceback (most recent call last):
+    ValueError: chosen: expected at least one pair of texts, got none
     """
     from datasets import Dataset
     from trl import RewardConfig, RewardTrainer
@@ -133,76 +228,30 @@ def train_reward_model(reference, chosen, rejected, profile, folder, *, seed):
     return _load(folder, cpu=profile.cpu), tokenizer
 
 
-def learn_models(reference, texts, choices, assigned, n_groups, profile, folder, *, seed, rounds=4):
-    """Return ModelRewards of a mixture by hard EM over annotators, and every annotator's group.
-
-    Starting from `assigned`: train a model for every group on two thirds of its annotators' comparisons; then give
-    every annotator the group under which their other choices are likeliest, shares counted,
-    argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i)). A model knows the choices that it was trained
-    on: judged by those nobody would move. Stop when nobody does, or warn after the last round; then train on all.
+def whole_text(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return the text that a reward model reads, with its end-of-text token.
 
     Parameters
     ----------
-    reference : Path, a saved policy; texts : (prompts, completions); choices : (winner, loser, annotator), (n,) int
-    assigned : (A,) int, a first guess, such as that of the linear mixture; zeros with n_groups=1 for a single reward
-    n_groups, seed : int; rounds : int, zero trains on the first guess; profile : Profile; folder : Path
+    prompt : str
+        How the text begins.
+    completion : str
+        How it goes on.
+    tokenizer : PreTrainedTokenizerBase
+        Word-level tokens are separated by blanks; those of a pretrained model bring theirs along.
 
-    Raises
-    ------
-    ValueError
-        When a group has no annotators in the first guess. Should it lose them later, EM stops before, and warns.
-        Chapter 8.
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_tokenizer
+    >>> whole_text("the film", "is good", make_tokenizer(["the film"], 2))
+    'the film is good <end>'
     """
-    winner, loser, annotator = choices
-    assigned = np.asarray(assigned)
-    prompts, completions = texts
-    tokenizer = AutoTokenizer.from_pretrained(reference)
-    whole = [_whole(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
-
-    def fit(used, name):
-        count = np.bincount(assigned, minlength=n_groups)
-        if not count.all():
-            raise ValueError(
-                f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}"
-            )
-        models = []
-        for u in range(n_groups):
-            of_group = used & (assigned[annotator] == u)
-            pairs = [[whole[i] for i in side[of_group]] for side in (winner, loser)]
-            models.append(train_reward_model(reference, *pairs, profile, folder / name / f"group-{u}", seed=seed))
-        return ModelRewards([model for model, _ in models], models[0][1], count / count.sum())
-
-    order = np.argsort(annotator, kind="stable")
-    of_annotator = np.empty_like(order)
-    of_annotator[order] = np.arange(len(order)) - np.searchsorted(annotator[order], annotator[order])
-    judged = of_annotator % 3 == 0
-    n_moved = 0
-    for turn in range(rounds):
-        rewards = fit(~judged, f"round-{turn}")
-        score = rewards(prompts, completions)
-        joint = np.tile(np.log(rewards.weights), (len(assigned), 1))
-        margin = score[:, winner[judged]] - score[:, loser[judged]]
-        np.add.at(joint, annotator[judged], log_expit(margin).T)
-        moved = joint.argmax(axis=1)
-        PartialState().wait_for_everyone()
-        if len(np.unique(moved)) < n_groups:
-            warnings.warn(f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2)
-            n_moved = 0
-            break
-        n_moved = (moved != assigned).sum()
-        assigned = moved
-        if not n_moved:
-            break
-    if n_moved:
-        warnings.warn(f"rounds: EM still moves {n_moved} of {len(assigned)} annotators after {rounds}", stacklevel=2)
-    return fit(np.ones_like(judged), "all"), assigned
-
-
-def _whole(prompt, completion, tokenizer):
-    """The text that a reward model reads, with its end-of-text token."""
     if tokenizer.eos_token == END:
         return f"{prompt} {completion} {END}"
-    # Tokens of a pretrained model bring the blank between words along.
     return prompt + completion + tokenizer.eos_token
 
 

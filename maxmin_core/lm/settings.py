@@ -1,6 +1,7 @@
-"""Settings: who the simulated annotators are, and what is trained for them."""
+"""Settings: who the simulated annotators are, and what is trained for them. Chapter 8."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 __all__ = ["SETTINGS", "Setting", "find_setting"]
@@ -8,21 +9,36 @@ __all__ = ["SETTINGS", "Setting", "find_setting"]
 
 @dataclass(frozen=True)
 class Setting:
-    """Hold one population and what to train for it. Chapter 8.
+    """Hold one population of annotators and what is trained for it.
 
-    tastes : group -> attribute (of `annotators.ATTRIBUTES`) -> weight; shares : tuple of float, the groups' shares
-    methods : names of `train.METHODS` or 'soup', with '@' and a KL strength where it is not the profile's
-    seeds : int, how many
+    Parameters
+    ----------
+    name : str
+        How the setting is called everywhere, such as ``80:20``.
+    tastes : mapping of str to mapping of str to float
+        Group to attribute (of ``annotators.ATTRIBUTES``) to weight.
+    shares : tuple of float, length U
+        Shares of the groups, up to a common factor.
+    methods : tuple of str
+        Names of ``train.METHODS`` or ``soup``, with ``@`` and a KL strength where it is not the profile's.
+    seeds : int
+        How many times everything is done.
+
+    Examples
+    --------
+    >>> pair = {"warm": {"positive": 1.0}, "brief": {"concise": 1.0}}
+    >>> Setting("2:1", pair, (2, 1), ("single", "maxmin")).slug
+    '2-1'
     """
 
     name: str
-    tastes: dict
-    shares: tuple
-    methods: tuple
+    tastes: Mapping[str, Mapping[str, float]]
+    shares: tuple[float, ...]
+    methods: tuple[str, ...]
     seeds: int = 3
 
     @property
-    def slug(self):
+    def slug(self) -> str:
         """The name as a folder."""
         return re.sub(r"[^a-z0-9]+", "-", self.name)
 
@@ -56,8 +72,28 @@ SETTINGS = {
 }
 
 
-def find_setting(name):
-    """Return the setting of that name; ValueError that lists them otherwise. Chapter 8."""
+def find_setting(name: str) -> Setting:
+    """Return the setting of a name.
+
+    Parameters
+    ----------
+    name : str
+        A key of ``SETTINGS``.
+
+    Returns
+    -------
+    Setting
+
+    Raises
+    ------
+    ValueError
+        On an unknown name: lists the known ones.
+
+    Examples
+    --------
+    >>> find_setting("three").shares
+    (0.6, 0.2, 0.2)
+    """
     if name not in SETTINGS:
         raise ValueError(f"setting: expected one of {', '.join(SETTINGS)}, got {name!r}")
     return SETTINGS[name]

@@ -1,38 +1,61 @@
-"""Max-min training of a text policy: TRL's RLOO with one reward callable, which asks a welfare for group weights."""
+"""Max-min training of a text policy: TRL's RLOO with one reward callable, which asks a welfare for group weights.
+
+Chapters 8 and 9.
+"""
 
 import json
 import os
 import shutil
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-import torch
 from safetensors.numpy import load_file, save_file
-from scipy.special import log_softmax
 from transformers import PrinterCallback, TrainerCallback
 from trl import RLOOConfig, RLOOTrainer
 
 from .._files import read_json, write_json, write_whole
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
-from .policy import last_checkpoint, load_policy, prompt_tokens
-from .profiles import key
+from .group_reward import GroupReward
+from .policy import load_policy, prompt_tokens
+from .profiles import Profile, key
+from .reference import last_checkpoint
+from .scorers import GroupRewards
 
-__all__ = ["METHODS", "GroupReward", "Method", "train"]
+__all__ = ["METHODS", "Method", "make_trainer", "train"]
 
 
 @dataclass(frozen=True)
 class Method:
-    """Hold a way to train: which rewards, which welfare of the group means, and how its weights move. Chapter 8.
+    """Hold a way to train: which rewards, which welfare of the group means, and how its weights move.
 
-    rewards : 'single', 'mixture' (by EM) or 'known' (groups known)
-    welfare : class of welfare; rate : float or None, None takes its weights as they are, a rate moves them by
-    exponentiated gradient; per_response : bool, take the minimum over groups text by text instead; equal : bool, count
-    every group once, whatever its share
+    Parameters
+    ----------
+    name : str
+        How the method is called everywhere.
+    rewards : {'single', 'mixture', 'known'}
+        One reward for all, a mixture by EM, or rewards of groups that are known.
+    welfare : subclass of Welfare
+        Turns group means into group weights.
+    rate : float or None
+        None takes the welfare's weights as they are; a rate moves weights by exponentiated gradient. (The learning rate
+        of the policy is ``Profile.rate``.)
+    per_response : bool
+        Whether to take the minimum over groups text by text instead.
+    equal : bool
+        Whether to count every group once, whatever its share.
+
+    Examples
+    --------
+    >>> METHODS["maxmin"].rate, Method("slow", "mixture", rate=0.01).welfare.__name__
+    (0.05, 'Egalitarian')
     """
 
     name: str
-    rewards: str
+    rewards: Literal["single", "mixture", "known"]
     welfare: type[Welfare] = Egalitarian
     rate: float | None = None
     per_response: bool = False
@@ -53,116 +76,99 @@ METHODS = {
 }
 
 
-class GroupReward:
-    """Reward a text by w_t @ r(text), where a welfare chooses the group weights w_t from the batch's group means.
-
-    w_t = welfare.weights(means), or with a rate w_t proportional to w_{t-1} exp(-rate * means):
-    exponentiated gradient on the dual of max-min. Means are over the batches of all processes, so that all choose the
-    same weights. TRL subtracts beta KL itself. Chapter 8.
-
-    Parameters
-    ----------
-    rewards : callable, (prompts, completions) -> (U, n) float, calibrated
-    welfare : Welfare; weights=None in it means equal shares
-    rate : float or None
-    groups : list of str, names for errors and metrics
-    per_response : bool, return the minimum over groups text by text instead; a group's weight is then how often it is
-    the one
-
-    Raises
-    ------
-    ValueError
-        When called and a group's reward is not finite: names the group and the step.
-    """
-
-    __name__ = "group_reward"
-
-    def __init__(self, rewards, welfare, rate=None, *, groups, per_response=False):
-        self.rewards, self.welfare, self.rate, self.groups = rewards, welfare, rate, list(groups)
-        self.per_response = per_response
-        # Weights as logarithms: one that has become tiny can grow again.
-        self.log_weights = np.full(len(self.groups), -np.log(len(self.groups)))
-
-    def __call__(self, prompts, completions, *, log_metric=None, trainer_state=None, **_):
-        """Return the weighted rewards as a list; move the weights; log weight and mean of every group."""
-        values = np.asarray(self.rewards(prompts, completions), dtype=float)
-        finite = np.isfinite(values).all(axis=1)
-        # A reward that is not finite would train silently: the step's advantages become zero.
-        if not finite.all():
-            step = "?" if trainer_state is None else trainer_state.global_step
-            bad = self.groups[finite.argmin()]
-            raise ValueError(f"rewards: expected finite rewards, got NaN or infinity for {bad} at step {step}")
-        means = _mean_over_processes(values)
-        if self.per_response:
-            weights = (values.argmin(axis=0) == np.arange(len(values))[:, None]).mean(axis=1)
-        else:
-            weights = self._move(means)
-        if log_metric is not None:
-            for name, weight, mean in zip(self.groups, weights, means, strict=True):
-                log_metric(f"weight/{name}", float(weight))
-                log_metric(f"value/{name}", float(mean))
-        return (values.min(axis=0) if self.per_response else weights @ values).tolist()
-
-    def _move(self, means):
-        if self.rate is None:
-            return self.welfare.weights(means)
-        self.log_weights = log_softmax(self.log_weights - self.rate * means)
-        return np.exp(self.log_weights)
-
-
-def train(method, rewards, groups, prompts, reference, profile, folder, *, seed, beta=None, stop_at=None):
-    """Train a policy from the reference and save it, with its metrics, in `folder`; resume there after an interruption.
+def train(
+    method: Method,
+    rewards: GroupRewards,
+    groups: Sequence[str],
+    prompts: Sequence[str],
+    reference: Path,
+    profile: Profile,
+    folder: Path,
+    *,
+    seed: int,
+    beta: float | None = None,
+    stop_at: int | None = None,
+) -> Path | None:
+    """Train a policy from the reference and save it, with its metrics; resume after an interruption.
 
     In every step: draw texts, score them for all groups, let the welfare weigh the groups, take a policy-gradient step
-    on the weighted reward less beta KL to the reference.
+    on the weighted reward less ``beta`` KL to the reference. (`step.max_min_step` is that step in plain PyTorch.)
 
     Parameters
     ----------
-    method : Method; rewards : Rewards, calibrated; groups : list of str
-    prompts : list of str, all of one length; reference : Path, a saved policy
-    profile : Profile; folder : Path; seed : int; beta : float or None, the profile's
-    stop_at : int or None, stop after that step as an interruption would: a checkpoint is kept, nothing is finished
+    method : Method
+        Which welfare, and how its weights move.
+    rewards : GroupRewards
+        Calibrated.
+    groups : sequence of str, length U
+        Names of the groups.
+    prompts : sequence of str
+        All of one length in tokens.
+    reference : Path
+        A saved policy.
+    profile : Profile
+        How many texts a step, how many steps, at which learning rate.
+    folder : Path
+        Where the policy is saved, with its checkpoints on the way.
+    seed : int
+        Of the order of the prompts and of the texts that are drawn.
+    beta : float or None
+        KL strength; None is the profile's.
+    stop_at : int or None
+        Stop after that step as an interruption would: a checkpoint is kept, nothing is finished.
 
     Returns
     -------
-    Path of the saved policy, or None when stopped
+    Path or None
+        The folder, or None when stopped.
 
     Raises
     ------
     ValueError
         When the folder holds a run of another configuration, prompts differ in length or leave no room, or a reward is
-        not finite. Chapter 8.
-    """
-    from datasets import Dataset
+        not finite.
 
+    References
+    ----------
+    Ahmadian et al. (2024), Back to basics: revisiting REINFORCE-style optimization for learning from human feedback.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> from maxmin_core.lm.enumerable import WordRewards, make_reference
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     prompts = make_reference(Path(folder), n_prompts=2, n_tokens=3)
+    ...     rewards = WordRewards([[1.0, 0.0], [0.0, 1.0]], [0.5, 0.5])
+    ...     small = find_profile("smoke", steps=1, prompts_per_step=2, samples_per_prompt=2, new_tokens=3)
+    ...     run = Path(folder) / "run"
+    ...     done = train(METHODS["maxmin"], rewards, ["a", "b"], prompts, Path(folder), small, run, seed=0)
+    ...     sorted(path.name for path in done.glob("*.safetensors"))
+    ['model.safetensors']
+    """
     beta = profile.beta if beta is None else beta
-    settings = {"method": {**asdict(method), "welfare": method.welfare.__name__}, "profile": asdict(profile)}
+    noted: dict[str, Any] = {
+        "method": {**asdict(method), "welfare": method.welfare.__name__},
+        "profile": asdict(profile),
+    }
     # Who draws the texts may change on the way.
-    del settings["profile"]["vllm"]
-    settings |= {"seed": seed, "beta": beta, "groups": list(groups), "rewards": rewards.fingerprint()}
-    settings |= {"prompts": key(prompts=prompts), "processes": int(os.environ.get("WORLD_SIZE", "1"))}
-    _claim(folder, settings)
+    del noted["profile"]["vllm"]
+    noted |= {"seed": seed, "beta": beta, "groups": list(groups), "rewards": rewards.fingerprint()}
+    noted |= {"prompts": key(prompts=prompts), "processes": int(os.environ.get("WORLD_SIZE", "1"))}
+    _claim(folder, noted)
     if (folder / "done.json").exists():
         return folder
-    model, tokenizer = load_policy(reference)
-    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
     counted = method.welfare is Utilitarian and not method.equal
-    welfare = Utilitarian(rewards.weights) if counted else method.welfare()
+    welfare = Utilitarian(rewards.shares) if counted else method.welfare()
     reward = GroupReward(rewards, welfare, method.rate, groups=groups, per_response=method.per_response)
-    memory = _Memory(reward, folder, stop_at)
-    trainer = RLOOTrainer(
-        model,
-        reward,
-        _configuration(profile, folder, seed, beta),
-        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
-        processing_class=tokenizer,
-        callbacks=[memory],
+    trainer = make_trainer(
+        reward, prompts, reference, profile, folder, seed=seed, beta=beta, callbacks=[_Memory(reward, folder, stop_at)]
     )
-    trainer.remove_callback(PrinterCallback)
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
     trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
     if trainer.state.global_step < profile.steps:
         return None
+    tokenizer: Any = trainer.processing_class
     if trainer.is_world_process_zero():
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
         tokenizer.save_pretrained(folder)
@@ -171,6 +177,78 @@ def train(method, rewards, groups, prompts, reference, profile, folder, *, seed,
             shutil.rmtree(checkpoint)
     trainer.accelerator.wait_for_everyone()
     return folder
+
+
+def make_trainer(
+    reward: Callable[..., list[float]],
+    prompts: Sequence[str],
+    reference: Path,
+    profile: Profile,
+    folder: Path,
+    *,
+    seed: int,
+    beta: float | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> RLOOTrainer:
+    """Return TRL's trainer of a policy, which begins as the reference; nothing is trained yet.
+
+    Parameters
+    ----------
+    reward : callable, (prompts, completions, **more) -> list of float
+        Such as a `GroupReward`.
+    prompts : sequence of str
+        All of one length in tokens.
+    reference : Path
+        A saved policy.
+    profile : Profile
+        How many texts a step, how many steps, at which learning rate.
+    folder : Path
+        Where the trainer writes.
+    seed : int
+        Of the order of the prompts and of the texts that are drawn.
+    beta : float or None
+        KL strength; None is the profile's.
+    callbacks : sequence of TrainerCallback
+        Are told of every step.
+
+    Returns
+    -------
+    trl.RLOOTrainer
+
+    Raises
+    ------
+    ValueError
+        When prompts differ in length or leave no room.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> from maxmin_core.lm.enumerable import make_reference
+    >>> import tempfile
+    >>> def reward(prompts, completions, **_):
+    ...     return [float(len(text)) for text in completions]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     prompts = make_reference(Path(folder), n_prompts=2, n_tokens=3)
+    ...     small = find_profile("smoke", steps=1, prompts_per_step=2, samples_per_prompt=2, new_tokens=3)
+    ...     trainer = make_trainer(reward, prompts, Path(folder), small, Path(folder) / "run", seed=0)
+    >>> trainer.args.max_steps, trainer.args.beta
+    (1, 0.15)
+    """
+    from datasets import Dataset
+
+    model, tokenizer = load_policy(reference)
+    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
+    called: Any = reward
+    trainer = RLOOTrainer(
+        model,
+        called,
+        _configuration(profile, folder, seed, profile.beta if beta is None else beta),
+        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
+        processing_class=tokenizer,
+        callbacks=[*callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class _Memory(TrainerCallback):
@@ -257,13 +335,3 @@ def _claim(folder, settings):
         )
     folder.mkdir(parents=True, exist_ok=True)
     write_json(noted, settings)
-
-
-def _mean_over_processes(values):
-    """Return the mean of every group over all texts of all processes, (U,)."""
-    total = torch.tensor([*values.sum(axis=1), values.shape[1]], dtype=torch.float64)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        total = total.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
-        torch.distributed.all_reduce(total)
-    total = total.cpu().numpy()
-    return total[:-1] / total[-1]

@@ -1,263 +1,240 @@
-"""How far the one reward is from a group's: the mismatch and its lower bounds, for many instances at once."""
+"""How far the one reward is from a group's: the mismatch and its lower bounds.
+
+Functions of one instance check what they are given. The same for many instances at once, as searches need it, is
+`mismatches` of `Instances`; the bounds are statements in `maxmin_core.theory.statements`.
+
+Chapter 2.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from scipy.special import expit, log_expit, ndtr, softmax
+from numpy.typing import ArrayLike
 
-from .._newton import newton_step
-from .._precise import probability_difference
+from .._validation import as_distribution, as_float
+from ..preferences.comparisons import Comparisons
+from ..preferences.population import Population
+from ..preferences.rewards import bradley_terry
+from ._mismatch import Instances, group_first, mismatches, population_sampler
+from .statements import MISMATCH
 
 __all__ = [
-    "KINDS",
     "Instances",
-    "bounds",
-    "displacements",
+    "Reason",
+    "finite_sample_bound",
+    "mismatch_bound",
+    "mismatch_reason",
     "mismatches",
-    "pooled_mle",
-    "reasons",
-    "relative_slack",
-    "shortfall",
-    "wide_sampler",
+    "population_sampler",
+    "reward_mismatch",
 ]
 
-KINDS = ("mle", "mle_H", "realizable", "two_groups", "two_groups_H")
+Kind = Literal["mle", "mle_H", "realizable", "two_groups", "two_groups_H"]
 
 
-@dataclass(frozen=True, eq=False)
-class Instances:
-    """Hold B instances of the pooling problem of one size; the group in question is group 0.
+@dataclass(frozen=True)
+class Reason:
+    """Hold why a bound says nothing about an instance: it does not apply, or it applies and is zero.
 
     Attributes
     ----------
-    weights : (B, U) float, shares, group 0 first
-    parameters : (B, U, d) float
-    difference : (B, n, d) float, compared pairs
-    pair_weights : (B, n) float, the distribution rho; the difference of a pair of weight zero becomes zero
+    applies : bool
+        Whether the assumptions of the bound hold.
+    text : str
+        Why not, or why the bound is zero; '' where it applies and is positive.
+
+    Examples
+    --------
+    >>> str(Reason(applies=True, text="the group is everybody"))
+    'is zero: the group is everybody'
     """
 
-    weights: np.ndarray
-    parameters: np.ndarray
-    difference: np.ndarray
-    pair_weights: np.ndarray
+    applies: bool
+    text: str
 
-    def __post_init__(self):
-        object.__setattr__(self, "difference", np.where(self.pair_weights[..., None] > 0, self.difference, 0.0))
-
-    @property
-    def logits(self):
-        """Margins <phi_u, Dpsi>, (B, U, n)."""
-        return self.parameters @ self.difference.swapaxes(-1, -2)
-
-    @property
-    def second_moment(self):
-        """H = E_rho[Dpsi Dpsi^T], (B, d, d)."""
-        return self.difference.swapaxes(-1, -2) @ (self.pair_weights[..., None] * self.difference)
-
-    @property
-    def basis(self):
-        """Return (B, d, d) columns that H turns into a unit matrix, zero for the directions without data.
-
-        The eigenvectors are those of H with unit diagonal: what counts as no data does not depend on units of features.
-        """
-        moment = self.second_moment
-        scale = np.sqrt(np.einsum("bii->bi", moment))
-        scale[scale == 0] = 1.0
-        values, vectors = np.linalg.eigh(moment / (scale[:, :, None] * scale[:, None, :]))
-        kept = values > 1e-12 * values[:, -1:]
-        vectors = vectors * (kept / np.sqrt(np.where(kept, values, 1.0)))[:, None, :]
-        return vectors / scale[:, :, None]
+    def __str__(self) -> str:
+        if not self.text:
+            return ""
+        return f"{'is zero' if self.applies else 'does not apply'}: {self.text}"
 
 
-def wide_sampler(max_groups, n_pairs, n_features):
-    """Return (decode, dimension): from standard normal coordinates to instances, for `theory.falsify`.
+def reward_mismatch(phi: ArrayLike, phi_u: ArrayLike) -> float:
+    """Return how far one reward's parameter is from a group's, ``||phi - phi_u||``.
 
-    decode : callable, (B, dimension) float -> Instances of 2 to max_groups groups (those absent have share zero), with
-    shares up to 1000 to 1 and parameters whose scale runs over three decades, .03 to 30. Chapter 2.
+    Parameters
+    ----------
+    phi : array_like, shape (d,)
+        The parameter of one reward, in logits per unit of feature.
+    phi_u : array_like, shape (d,)
+        The parameter of the group, in the same unit.
+
+    Returns
+    -------
+    float
+        In the same unit.
+
+    Raises
+    ------
+    ValueError
+        On different or wrong shapes.
+
+    Examples
+    --------
+    >>> reward_mismatch([0.0, 0.0], [3.0, 4.0])
+    5.0
     """
-    sizes = [max_groups, max_groups * n_features, n_pairs * n_features, n_pairs, 1, 1]
-
-    def decode(coordinates):
-        shares, phi, difference, rho, scale, count = np.split(coordinates, np.cumsum(sizes)[:-1], axis=1)
-        present = np.arange(max_groups) < 2 + np.floor((max_groups - 1) * ndtr(count))
-        shares = np.where(present, 10.0 ** (3 * ndtr(shares)), 0.0)
-        phi = 10 ** (1.5 * np.tanh(scale))[:, :, None] * phi.reshape(-1, max_groups, n_features)
-        difference = difference.reshape(-1, n_pairs, n_features)
-        return Instances(shares / shares.sum(axis=1, keepdims=True), phi, difference, softmax(rho, axis=1))
-
-    return decode, sum(sizes)
+    one = as_float("phi", phi, ("d",))
+    return float(np.linalg.norm(one - as_float("phi_u", phi_u, one.shape)))
 
 
-def pooled_mle(instances, max_iter=200):
-    """Return phi* of every instance, (B, d), by damped Newton; NaN where it did not settle.
+def mismatch_bound(
+    population: Population, u: int, difference: ArrayLike, pair_weights: ArrayLike | None, *, kind: Kind = "mle"
+) -> float:
+    """Return a lower bound on the mismatch between the pooled reward and that of a group.
 
-    phi* is the minimiser of minimum norm of E_rho KL(p_bar || sigma(<phi, Dpsi>)); see `preferences.population_mle`
-    for one instance by another routine. Chapter 2.
+    With ``g_u = E_rho[(p_bar - p_u) Dpsi]``, ``H = E_rho[Dpsi Dpsi^T]``, ``R = max ||Dpsi||`` and l the logits::
+
+        mle           4 ||g_u|| / lambda_max(H); always holds
+        mle_H         4 ||g_u||_{H^+}, a bound on ||phi* - phi_u||_H; always holds
+        realizable    (4/R) E_rho|p_bar - p_u|; holds where p_bar is itself Bradley-Terry
+        two_groups    (4/R) (1 - eta(u)) E[|p_k - p_u| |l_k - l_u|] / E|l_k - l_u|; for two groups
+        two_groups_H  16 (1 - eta(u)) Diversity^2 / ||phi_k - phi_u||_H, a bound on ||phi* - phi_u||_H; for two groups
+
+    Parameters
+    ----------
+    population : Population
+        Shares and rewards of the groups.
+    u : int
+        The group in question.
+    difference : array_like, shape (n, d)
+        Differences of features Dpsi of the compared pairs.
+    pair_weights : array_like, shape (n,), or None
+        The distribution rho over the pairs; None means equal weights.
+    kind : {"mle", "mle_H", "realizable", "two_groups", "two_groups_H"}
+        Which bound.
+
+    Returns
+    -------
+    float
+        In logits per unit of feature, for the kinds that end in H in logits; at least 0, and 0 where the bound says
+        nothing (`mismatch_reason` tells why).
+
+    Raises
+    ------
+    ValueError
+        On an unknown kind, a group out of range, shapes that do not fit, or a kind that does not apply.
+
+    Examples
+    --------
+    >>> population = Population([0.5, 0.5], [[0.0], [2.0]])
+    >>> round(mismatch_bound(population, 0, [[1.0]], None), 4)
+    0.7616
     """
-    difference, rho = instances.difference, instances.pair_weights
-    logits = instances.logits
-    wins = rho * np.einsum("bu,bun->bn", instances.weights, expit(logits))
-    losses = rho * np.einsum("bu,bun->bn", instances.weights, expit(-logits))
-    # Directions without data cost nothing and stay at zero.
-    basis = instances.basis
-    z = difference @ basis
-
-    def objective(at):
-        margin = (z @ at[..., None])[..., 0]
-        return -(wins * log_expit(margin) + losses * log_expit(-margin)).sum(axis=-1)
-
-    phi, settled = np.zeros_like(z[:, 0]), np.zeros(len(z), dtype=bool)
-    going, at = np.arange(len(z)), phi.copy()
-    value = objective(at)
-    for _ in range(max_iter):
-        margin = (z @ at[..., None])[..., 0]
-        up, down = expit(margin), expit(-margin)
-        gradient = ((losses * up - wins * down)[:, None] @ z)[:, 0]
-        curvature = (wins + losses) * up * down
-        hessian = z.swapaxes(-1, -2) @ (curvature[..., None] * z)
-        step = newton_step(hessian, gradient)
-        move = np.abs((z @ step[..., None])[..., 0]).max(axis=-1)
-        reach = np.abs(margin).max(axis=-1)
-        step *= np.minimum(1.0, 10.0 * (1.0 + reach) / np.maximum(move, 1e-300))[:, None]
-        size = np.ones(len(z))
-        for _ in range(40):
-            found = objective(at + size[:, None] * step)
-            worse = found > value + 1e-14 * np.abs(value)
-            if not worse.any():
-                break
-            size[worse] /= 2
-        at, value = at + size[:, None] * step, np.minimum(found, value)
-        done = move <= 1e-9 * (1.0 + reach)
-        phi[going[done]], settled[going[done]] = at[done], True
-        if done.all():
-            break
-        # Most settle within ten steps: the few that need a hundred do not make the others wait.
-        going, z, wins, losses, at, value = (a[~done] for a in (going, z, wins, losses, at, value))
-    phi = np.einsum("bde,be->bd", basis, phi)
-    open_ended = ~basis.any(axis=1).all(axis=1)
-    if open_ended.any():
-        # Of minimum norm: without the part that no compared difference sees. The columns are scaled, as in `basis`.
-        rows = difference[open_ended]
-        scale = np.abs(rows).max(axis=1, keepdims=True)
-        null = np.eye(rows.shape[-1]) - np.linalg.pinv(rows / np.where(scale == 0, 1.0, scale), rcond=1e-7) @ (
-            rows / np.where(scale == 0, 1.0, scale)
-        )
-        null = null / np.where(scale == 0, 1.0, scale).swapaxes(-1, -2)
-        phi[open_ended] -= (null @ np.linalg.pinv(null, rcond=1e-7) @ phi[open_ended][..., None])[..., 0]
-    return np.where(settled[:, None], phi, np.nan)
+    statement, instances = _one(population, u, difference, pair_weights, kind)
+    if why := _inapplicable(statement, instances):
+        raise ValueError(f"kind: {kind!r} does not apply: {why}")
+    return float(np.ravel(statement.bound(instances))[0])
 
 
-def mismatches(instances, norm="euclidean"):
-    """Return ||phi* - phi_0|| of every instance, (B,); with norm 'H', ||a||_H^2 = a^T H a. ValueError on another."""
-    if norm not in ("euclidean", "H"):
-        raise ValueError(f"norm: expected 'euclidean' or 'H', got {norm!r}")
-    delta = displacements(instances)
-    if norm == "H":
-        along = np.einsum("bnd,bd->bn", instances.difference, delta)
-        return np.sqrt(np.einsum("bn,bn->b", instances.pair_weights, along**2))
-    return np.linalg.norm(delta, axis=-1)
+def mismatch_reason(
+    population: Population, u: int, difference: ArrayLike, pair_weights: ArrayLike | None, *, kind: Kind = "mle"
+) -> Reason:
+    """Return why `mismatch_bound` does not apply to an instance, or why it is zero.
 
+    Parameters
+    ----------
+    population : Population
+        Shares and rewards of the groups.
+    u : int
+        The group in question.
+    difference : array_like, shape (n, d)
+        Differences of features Dpsi of the compared pairs.
+    pair_weights : array_like, shape (n,), or None
+        The distribution rho over the pairs; None means equal weights.
+    kind : {"mle", "mle_H", "realizable", "two_groups", "two_groups_H"}
+        Which bound.
 
-def displacements(instances):
-    """Return phi* - phi_0 of every instance, (B, d), from the single reward to that of group 0; NaN where not settled.
+    Returns
+    -------
+    Reason
+        Its text is empty where the bound applies and is positive.
 
-    The difference is polished by Newton steps on its own equation, E[(sigma(l_0 + Dpsi delta) - sigma(l_0)) Dpsi] = g,
-    so that it keeps its digits where phi* and phi_0 agree in many.
+    Raises
+    ------
+    ValueError
+        On an unknown kind, a group out of range, or shapes that do not fit.
+
+    Examples
+    --------
+    >>> alike = Population([0.5, 0.5], [[1.0], [1.0]])
+    >>> mismatch_reason(alike, 0, [[1.0]], None)
+    Reason(applies=True, text='the groups prefer alike (no diversity)')
     """
-    difference, rho, logits = instances.difference, instances.pair_weights, instances.logits
-    delta = pooled_mle(instances) - instances.parameters[:, 0]
-    basis = instances.basis
-    z = difference @ basis
-    apart = np.einsum("bu,bun->bn", instances.weights, probability_difference(logits, logits[:, :1]))
-    for _ in range(3):
-        margin = logits[:, 0] + np.einsum("bnd,bd->bn", difference, delta)
-        residual = probability_difference(margin, logits[:, 0]) - apart
-        gradient = np.einsum("bn,bnd->bd", rho * residual, z)
-        curvature = rho * expit(margin) * expit(-margin)
-        step = newton_step(z.swapaxes(-1, -2) @ (curvature[..., None] * z), gradient)
-        delta = delta + np.einsum("bde,be->bd", basis, step)
-    return delta
+    statement, instances = _one(population, u, difference, pair_weights, kind)
+    if why := _inapplicable(statement, instances):
+        return Reason(applies=False, text=why)
+    logits, present = instances.logits[0], instances.weights[0] > 0
+    text = ""
+    if not instances.difference.any():
+        text = "the compared differences are all zero (degenerate features)"
+    elif instances.weights[0, 0] == 1:
+        text = "the group is everybody"
+    elif np.ptp(logits[present], axis=0).max() == 0:
+        text = "the groups prefer alike (no diversity)"
+    elif not instances.apart.any():
+        text = "the preferences are so certain that double precision sees no difference"
+    elif np.ravel(statement.bound(instances))[0] == 0:
+        text = "the differences between the groups cancel"
+    return Reason(applies=True, text=text)
 
 
-def bounds(instances, kind):
-    """Return the lower bound of one kind for every instance, (B,); `mismatch_bound` states the kinds.
+def finite_sample_bound(comparisons: Comparisons, phi_u: ArrayLike) -> float:
+    """Return a lower bound on the mismatch of the reward fitted to this very data set, whatever its size.
 
-    ValueError on another kind, or on more than two groups where two are meant.
+    ``4 ||E^[(1 - p_u) Dpsi]|| / lambda_max(E^[Dpsi Dpsi^T])``, the means over the comparisons, Dpsi winner minus loser.
+
+    Parameters
+    ----------
+    comparisons : Comparisons
+        The data, with a finite maximum of the likelihood.
+    phi_u : array_like, shape (d,)
+        Any group's parameter, in logits per unit of feature.
+
+    Returns
+    -------
+    float
+        In logits per unit of feature; 0 where all differences vanish.
+
+    Raises
+    ------
+    ValueError
+        On a parameter of the wrong shape.
+
+    Examples
+    --------
+    Three wins to one, and a group that is indifferent; the fitted reward is log 3 = 1.0986:
+
+    >>> data = Comparisons([[1.0], [0.0]], [0, 0, 0, 1], [1, 1, 1, 0], [0, 0, 0, 0])
+    >>> round(finite_sample_bound(data, [0.0]), 4)
+    1.0
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
-    if kind.startswith("two_groups") and instances.parameters.shape[1] != 2:
-        raise ValueError(f"kind: {kind!r} expected two groups, got {instances.parameters.shape[1]}")
-    logits, rho, difference = instances.logits, instances.pair_weights, instances.difference
-    apart = probability_difference(logits, logits[:, :1])
-    pooled_apart = np.einsum("bu,bun->bn", instances.weights, apart)
-    length = np.linalg.norm(difference, axis=-1)
-    if kind in ("mle", "mle_H"):
-        pull = np.einsum("bn,bnd->bd", rho * pooled_apart, difference)
-        if kind == "mle":
-            largest = np.linalg.eigvalsh(instances.second_moment)[:, -1]
-            return _ratio(4 * np.linalg.norm(pull, axis=-1), largest)
-        return 4 * np.linalg.norm(np.einsum("bde,bd->be", instances.basis, pull), axis=-1)
-    if kind == "realizable":
-        return _ratio(4 * (rho * np.abs(pooled_apart)).sum(axis=-1), length.max(axis=-1))
-    disagreement = np.abs(apart[:, 1])
-    logits_apart = np.abs(logits[:, 1] - logits[:, 0])
-    others = 1 - instances.weights[:, 0]
-    if kind == "two_groups":
-        weighted = _ratio((rho * disagreement * logits_apart).sum(axis=-1), (rho * logits_apart).sum(axis=-1))
-        return _ratio(4 * others * weighted, length.max(axis=-1))
-    spread = np.sqrt((rho * logits_apart**2).sum(axis=-1))
-    return _ratio(16 * others * (rho * disagreement).sum(axis=-1) ** 2, spread)
+    difference = comparisons.difference
+    own = as_float("phi_u", phi_u, (difference.shape[1],))
+    pull = np.linalg.norm(bradley_terry(-difference @ own) @ difference) / len(difference)
+    largest = np.linalg.eigvalsh(difference.T @ difference / len(difference))[-1]
+    return float(4 * pull / largest) if largest > 0 else 0.0
 
 
-def relative_slack(instances, kind):
-    """Return 1 - bound / truth of every instance, (B,): below zero a violation; NaN where both are zero."""
-    return shortfall(bounds(instances, kind), mismatches(instances, "H" if kind.endswith("H") else "euclidean"))
+def _one(population, u, difference, pair_weights, kind):
+    """Return the statement, and one checked instance with group u moved to the front."""
+    if kind not in MISMATCH:
+        raise ValueError(f"kind: expected one of {', '.join(MISMATCH)}, got {kind!r}")
+    weights, parameters = group_first(population, u)
+    difference = as_float("difference", difference, ("n", parameters.shape[-1]))
+    pair_weights = as_distribution("pair_weights", pair_weights, len(difference))
+    return MISMATCH[kind], Instances(weights, parameters, difference[None], pair_weights[None])
 
 
-def shortfall(below, above, negligible=1e-290):
-    """Return 1 - below / above: NaN where both are negligible or above is NaN, -inf where only above is."""
-    empty = np.where(below > negligible, -np.inf, np.nan)
-    ratio = below / np.where(above > negligible, above, 1.0)
-    return np.where(np.isnan(above), np.nan, np.where(above > negligible, 1 - ratio, empty))
-
-
-def reasons(instances, kind, tolerance=1e-9):
-    """Return, for every instance, why the bound does not apply or is zero: a list of texts, '' where neither holds."""
-    told = []
-    two = instances.parameters.shape[1] == 2
-    phi = pooled_mle(instances) if kind == "realizable" else None
-    for b in range(len(instances.weights)):
-        why = ""
-        if kind.startswith("two_groups") and not two:
-            why = f"does not apply: expected two groups, got {instances.parameters.shape[1]}"
-        elif kind == "realizable":
-            pooled = instances.weights[b] @ expit(instances.logits[b])
-            misfit = np.abs(pooled - expit(instances.difference[b] @ phi[b])).max()
-            if np.isnan(misfit):
-                why = "does not apply: the single reward is beyond double precision"
-            elif not misfit <= tolerance:
-                why = f"does not apply: the pooled preference is off Bradley-Terry by {misfit:.2g}"
-        if not why and not instances.difference[b].any():
-            why = "is zero: the compared differences are all zero (degenerate features)"
-        elif not why and instances.weights[b, 0] == 1:
-            why = "is zero: the group is everybody"
-        elif not why and np.ptp(instances.logits[b][instances.weights[b] > 0], axis=0).max() == 0:
-            why = "is zero: the groups prefer alike (no diversity)"
-        elif not why and not probability_difference(instances.logits[b], instances.logits[b, :1]).any():
-            why = "is zero: the preferences are so certain that double precision sees no difference"
-        elif not why and bounds(_one(instances, b), kind)[0] == 0:
-            why = "is zero: the differences between the groups cancel"
-        told.append(why)
-    return told
-
-
-def _one(instances, b):
-    return Instances(
-        *(getattr(instances, f)[b : b + 1] for f in ("weights", "parameters", "difference", "pair_weights"))
-    )
-
-
-def _ratio(above, below):
-    """Return above / below, zero where both vanish: a bound without data says nothing."""
-    return np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)
+def _inapplicable(statement, instances):
+    return str(np.ravel(statement.reasons(instances))[0])

@@ -1,160 +1,268 @@
-"""Inequalities verified beyond floating point, one instance at a time: ball arithmetic, and phi* itself enclosed."""
+"""Inequalities verified beyond floating point, one instance at a time: ball arithmetic, and phi* itself enclosed.
+
+Chapters 2 and 3.
+"""
+
+from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import mismatch
+from ._balls import as_ball, ball_max, ball_min, balls, dot, expit, in_full_precision, norm, precisely, square
+from ._enclosure import Rational, enclose_mle, margins
+from .statements import Statement
 
-__all__ = ["STATEMENTS", "Exact", "enclose_mle", "grid", "verified_gap", "verified_slack"]
+if TYPE_CHECKING:
+    from flint import arb
 
-_OF_THE_MISMATCH = ("realizable", "two_groups", "two_groups_H", "mle", "mle_H")
-STATEMENTS = (*_OF_THE_MISMATCH, "lower", "upper", "pairwise", "observable", "impossibility")
-
-_BITS = 256
+__all__ = ["Exact", "as_ball", "ball_max", "ball_min", "enclose_mle", "exact_grid", "verified_slack"]
 
 
 @dataclass(frozen=True)
 class Exact:
     """Hold one instance in rational numbers: a population, one prompt, and every pair of its responses compared.
 
-    Attributes
-    ----------
-    weights : (U,) rationals, shares, group 0 the one in question; parameters : (U, d)
-    features : (Y, d), d 1 or 2; reference : (Y,), the reference policy; beta : rational
-    pair_weights : (P,), rho on the pairs (0, 1), (0, 2), ..., (Y - 2, Y - 1)
-
-    Rationals are int, float or fractions.Fraction, taken at their exact value. ValueError on another d, and on weights,
-    reference or pair_weights that are not positive or do not sum to one exactly.
-    """
-
-    weights: tuple
-    parameters: tuple
-    features: tuple
-    reference: tuple
-    pair_weights: tuple
-    beta: object = 1
-
-    def __post_init__(self):
-        if len(self.features[0]) not in (1, 2):
-            raise ValueError(f"features: expected one or two columns, got {len(self.features[0])}")
-        for name in ("weights", "reference", "pair_weights"):
-            values = [Fraction(v) for v in getattr(self, name)]
-            if min(values) <= 0 or sum(values) != 1:
-                raise ValueError(f"{name}: expected positive numbers that sum to one exactly, got {values!r:.80}")
-
-    @cached_property
-    def difference(self):
-        """Dpsi of every pair, (P, d) Fractions."""
-        pairs = itertools.combinations(self.features, 2)
-        return tuple(tuple(Fraction(a) - Fraction(b) for a, b in zip(*pair, strict=True)) for pair in pairs)
-
-    @cached_property
-    def single_reward(self):
-        """phi*, (d,) balls that certainly contain it."""
-        return enclose_mle(self.weights, self.parameters, self.difference, self.pair_weights)
-
-    @property
-    def applicable(self):
-        """The statements whose assumptions the instance satisfies."""
-        left_out = set() if len(self.weights) == 2 else {"two_groups", "two_groups_H"}
-        if len(self.features) > 2:
-            left_out.add("realizable")
-        return tuple(statement for statement in STATEMENTS if statement not in left_out)
-
-
-def enclose_mle(weights, parameters, difference, pair_weights):
-    """Return balls that certainly contain the single reward phi*, by Krawczyk's test at 256 bits.
-
-    A box X around a floating solution m is accepted when m - C f(m) + (1 - C J(X)) (X - m) lies inside X: then
-    f(phi) = E_rho[(sigma(<phi, Dpsi>) - p_bar) Dpsi] has exactly one zero in it, and phi* is the only zero there is.
+    What follows from it is offered as balls of 256 bits: numbers with their error, with which Python calculates as
+    with others, and which have ``exp``, ``log`` and ``sqrt``. Square a ball as ``x * x``: the operator ``**`` goes
+    through the logarithm, which a ball around zero has not. Rationals are int, float or fractions.Fraction, taken at
+    their exact value; `as_ball` makes balls of them.
 
     Parameters
     ----------
-    weights : (U,); parameters : (U, d); difference : (n, d), d = 1 or 2, of full rank; pair_weights : (n,): rationals
-
-    Returns
-    -------
-    list of d flint.arb
+    weights : sequence of rationals, length U
+        Shares of the groups, positive; group 0 is the one in question.
+    parameters : sequence of U sequences of d rationals
+        Bradley-Terry parameters of the groups, in logits per unit of feature.
+    features : sequence of Y sequences of d rationals
+        Features of the responses; d is 1 or 2.
+    reference : sequence of rationals, length Y
+        The reference policy, positive.
+    pair_weights : sequence of rationals, length Y (Y - 1) / 2
+        The distribution rho on the pairs (0, 1), (0, 2), ..., (Y - 2, Y - 1), positive.
+    beta : rational
+        KL strength, above 0, in logits per nat.
 
     Raises
     ------
     ValueError
-        Where no box is accepted. Source: Krawczyk (1969). Chapter 2.
+        On another d, on lengths that do not fit, and on weights, reference or pair_weights that are not positive or do
+        not sum to one exactly.
+
+    Examples
+    --------
+    >>> half = Fraction(1, 2)
+    >>> coin = Exact((half, half), ((0,), (2,)), ((1,), (0,)), (half, half), (1,))
+    >>> round(float(coin.mismatch), 4), round(float(coin.gap), 4)
+    (0.802, 0.0744)
     """
-    from flint import arb, arb_mat, ctx
 
-    with ctx.workprec(_BITS):
-        z = arb_mat([_balls(row) for row in difference])
-        rho = _balls(pair_weights)
-        groups = [_expit(margin) for margin in _margins(parameters, difference)]
-        shares = _balls(weights)
-        pooled = [
-            sum((w * p for w, p in zip(shares, group, strict=True)), arb(0)) for group in zip(*groups, strict=True)
-        ]
-        n, d = z.nrows(), z.ncols()
+    weights: Sequence[Rational]
+    parameters: Sequence[Sequence[Rational]]
+    features: Sequence[Sequence[Rational]]
+    reference: Sequence[Rational]
+    pair_weights: Sequence[Rational]
+    beta: Rational = 1
 
-        def gradient(at):
-            p = _expit((z * at).entries())
-            return z.transpose() * arb_mat(n, 1, [r * (a - b) for r, a, b in zip(rho, p, pooled, strict=True)])
+    def __post_init__(self) -> None:
+        columns = len(self.features[0])
+        if columns not in (1, 2):
+            raise ValueError(f"features: expected one or two columns, got {columns}")
+        n_responses = len(self.features)
+        for name, rows in [("parameters", len(self.weights)), ("features", n_responses)]:
+            table = tuple(_rationals(name, row, columns) for row in getattr(self, name))
+            if len(table) != rows:
+                raise ValueError(f"{name}: expected {rows} rows, got {len(table)}")
+            object.__setattr__(self, name, table)
+        lengths = {"weights": len(self.weights), "reference": n_responses}
+        for name, length in (lengths | {"pair_weights": n_responses * (n_responses - 1) // 2}).items():
+            values = _rationals(name, getattr(self, name), length)
+            if min(values) <= 0 or sum(values) != 1:
+                raise ValueError(f"{name}: expected positive numbers that sum to one exactly, got {values!r:.80}")
+            object.__setattr__(self, name, values)
+        (beta,) = _rationals("beta", (self.beta,), 1)
+        if beta <= 0:
+            raise ValueError(f"beta: expected a number above 0, got {beta}")
+        object.__setattr__(self, "beta", beta)
 
-        def jacobian(at):
-            p = _expit((z * at).entries())
-            return z.transpose() * arb_mat([[rho[i] * p[i] * (1 - p[i]) * z[i, j] for j in range(d)] for i in range(n)])
+    @property
+    def n_groups(self) -> int:
+        """How many groups there are."""
+        return len(self.weights)
 
-        def inverse_at(at):
-            try:
-                return arb_mat(d, d, [v.mid() for v in jacobian(at).inv().entries()])
-            except ZeroDivisionError:
-                raise ValueError("difference: expected pairs of full rank, got a singular second moment") from None
+    @cached_property
+    def difference(self) -> tuple[tuple[Fraction, ...], ...]:
+        """Differences of features Dpsi of every pair, (P, d) rationals."""
+        pairs = itertools.combinations(self.features, 2)
+        return tuple(tuple(Fraction(a) - Fraction(b) for a, b in zip(*pair, strict=True)) for pair in pairs)
 
-        as_floats = (np.array([[float(v) for v in row] for row in a]) for a in (parameters, difference))
-        instance = (np.array([float(w) for w in weights]), *as_floats, np.array([float(w) for w in pair_weights]))
-        start = mismatch.pooled_mle(mismatch.Instances(*(part[None] for part in instance)))[0]
-        if not np.isfinite(start).all():
-            raise ValueError("parameters: expected a single reward that double precision resolves, got none")
-        middle = arb_mat(d, 1, [arb(float(v)) for v in start])
-        for _ in range(6):
-            newton = middle - inverse_at(middle) * gradient(middle)
-            middle = arb_mat(d, 1, [v.mid() for v in newton.entries()])
-        inverse = inverse_at(middle)
-        identity = arb_mat(d, d, [int(i == j) for i in range(d) for j in range(d)])
-        for radius in (1e-60, 1e-50, 1e-40, 1e-30, 1e-20, 1e-12, 1e-6):
-            box = arb_mat(d, 1, [arb(v, radius) for v in middle.entries()])
-            image = middle - inverse * gradient(middle) + (identity - inverse * jacobian(box)) * (box - middle)
-            if all(outer.contains_interior(inner) for outer, inner in zip(box.entries(), image.entries(), strict=True)):
-                return image.entries()
-    raise ValueError("parameters: expected a single reward that Krawczyk's test encloses, got none")
+    @cached_property
+    def single_reward(self) -> list[arb]:
+        """The parameter phi* of the single reward that pooling leads to, d balls that certainly contain it."""
+        return enclose_mle(self.weights, self.parameters, self.difference, self.pair_weights)
+
+    @cached_property
+    @in_full_precision
+    def logits(self) -> list[list[arb]]:
+        """Margins ``<phi_u, Dpsi>`` of every group on every pair, (U, P) balls."""
+        return margins(self.parameters, self.difference)
+
+    @cached_property
+    @in_full_precision
+    def preferences(self) -> list[list[arb]]:
+        """How often each group prefers the first of each pair, (U, P) balls."""
+        return [expit(row) for row in self.logits]
+
+    @cached_property
+    @in_full_precision
+    def single_preference(self) -> list[arb]:
+        """How often the holder of the single reward would prefer the first of each pair, P balls."""
+        return expit([dot(self.single_reward, balls(row)) for row in self.difference])
+
+    @cached_property
+    @in_full_precision
+    def displacement(self) -> list[arb]:
+        """From the reward of group 0 to the single one, phi* - phi_0, d balls."""
+        return [a - b for a, b in zip(self.single_reward, balls(self.parameters[0]), strict=True)]
+
+    @property
+    @in_full_precision
+    def mismatch(self) -> arb:
+        """How far the single reward is from that of group 0, ``||phi* - phi_0||``, in logits per unit of feature."""
+        return norm(self.displacement)
+
+    @property
+    @in_full_precision
+    def mismatch_in_h(self) -> arb:
+        """The same in the H-norm, ``sqrt(E_rho <phi* - phi_0, Dpsi>^2)``, in logits."""
+        along = [dot(self.displacement, balls(row)) for row in self.difference]
+        return self.pair_mean([square(v) for v in along]).sqrt()
+
+    @property
+    def misfit(self) -> float:
+        """How far the pooled preference is from the single reward's, the largest over pairs, as a float."""
+        with precisely():
+            shares = balls(self.weights)
+            pooled = [dot(shares, of_pair) for of_pair in zip(*self.preferences, strict=True)]
+            return float(ball_max([abs(a - b) for a, b in zip(pooled, self.single_preference, strict=True)]))
+
+    @property
+    def realizable(self) -> bool:
+        """Whether the pool is certainly Bradley-Terry: a single pair, any preference on which is that of a reward."""
+        return len(self.difference) == 1
+
+    @cached_property
+    def policy(self) -> list[arb]:
+        """The policy that is optimal for the single reward, Y balls."""
+        return self._optimal(self.single_reward)
+
+    @cached_property
+    def own_policy(self) -> list[arb]:
+        """The policy that is optimal for group 0, Y balls."""
+        return self._optimal(balls(self.parameters[0]))
+
+    @cached_property
+    @in_full_precision
+    def advantage(self) -> list[arb]:
+        """What group 0 sees in each response beyond what the single reward sees, Y balls, in logits."""
+        return [-dot(self.displacement, balls(psi)) for psi in self.features]
+
+    @cached_property
+    @in_full_precision
+    def gap(self) -> arb:
+        """What the policy of the single reward costs group 0, ``beta KL(policy || own_policy)``, in logits."""
+        logs = [(a / b).log() for a, b in zip(self.policy, self.own_policy, strict=True)]
+        return as_ball(self.beta) * dot(self.policy, logs)
+
+    @in_full_precision
+    def pair_mean(self, values: Sequence[arb]) -> arb:
+        """Return the mean over the compared pairs, ``E_rho``.
+
+        Parameters
+        ----------
+        values : sequence of flint.arb, length P
+            One value per pair.
+
+        Returns
+        -------
+        flint.arb
+            Their mean, each pair counted with its weight.
+        """
+        return dot(balls(self.pair_weights), values)
+
+    @in_full_precision
+    def _optimal(self, parameter):
+        beta = as_ball(self.beta)
+        rewards = [dot(parameter, balls(psi)) for psi in self.features]
+        mass = [as_ball(q) * (reward / beta).exp() for q, reward in zip(self.reference, rewards, strict=True)]
+        return [m / sum(mass) for m in mass]
 
 
-def verified_slack(instance, statement):
-    """Return a ball around truth minus bound (bound minus truth for 'upper'): verified where the whole ball is above 0.
+def verified_slack(statement: Statement, instance: Exact) -> arb:
+    """Return a ball around the slack of a statement on one exact instance: verified where the whole ball is above 0.
 
-    instance : Exact; statement : one of STATEMENTS. ValueError on another, or on one that does not apply. Chapter 3.
+    ``truth - bound`` for a lower bound, ``bound - truth`` for an upper one, from the statement's exact form.
+
+    Parameters
+    ----------
+    statement : Statement
+        One with its exact form.
+    instance : Exact
+        An instance to which it applies.
+
+    Returns
+    -------
+    flint.arb
+        In the units of the truth. ``ball > 0`` is true only where the statement is certain, ``ball < 0`` only where its
+        failure is.
+
+    Raises
+    ------
+    ValueError
+        On a statement without an exact form, or that does not apply to the instance.
+
+    Examples
+    --------
+    >>> from maxmin_core.theory import STATEMENTS
+    >>> half = Fraction(1, 2)
+    >>> coin = Exact((half, half), ((0,), (2,)), ((1,), (0,)), (half, half), (1,))
+    >>> verified_slack(STATEMENTS["lower"], coin) > 0
+    True
     """
-    if statement not in instance.applicable:
-        raise ValueError(f"statement: expected one of {', '.join(instance.applicable)}, got {statement!r}")
-    from flint import ctx
-
-    with ctx.workprec(_BITS):
-        return (_mismatch_slack if statement in _OF_THE_MISMATCH else _gap_slack)(instance, statement)
-
-
-def verified_gap(instance):
-    """Return a ball around what the policy of the single reward costs group 0; Exact -> flint.arb. Chapter 3."""
-    from flint import ctx
-
-    with ctx.workprec(_BITS):
-        return _gap(instance, _policies(instance))
+    if not isinstance(statement, Statement):
+        raise ValueError(f"statement: expected a Statement, got {statement!r:.80}")
+    sides = statement.part("exact", "ball arithmetic")
+    if why := str(statement.reasons(instance)):
+        raise ValueError(f"instance: {statement.name!r} does not apply: {why}")
+    with precisely():
+        bound, truth = sides(instance)
+        return truth - bound if statement.side == "lower" else bound - truth
 
 
-def grid(n_draws, seed):
+def exact_grid(n_draws: int, seed: int) -> list[Exact]:
     """Return small exact instances over a grid: 2 to 6 groups, shares from 1/1000, parameters over two decades.
 
-    n_draws : int, draws of features, parameters and weights per point of the grid; seed : int. Chapter 3.
+    Parameters
+    ----------
+    n_draws : int
+        Draws of features, parameters and weights per point of the grid; there are 72 points.
+    seed : int
+        The seed of the draws.
+
+    Returns
+    -------
+    list of Exact
+        72 instances per draw.
+
+    Examples
+    --------
+    >>> len(exact_grid(1, 0))
+    72
     """
     rng = np.random.default_rng(seed)
 
@@ -188,138 +296,11 @@ def grid(n_draws, seed):
     return instances
 
 
-def _mismatch_slack(instance, statement):
-    z, rho = [_balls(row) for row in instance.difference], _balls(instance.pair_weights)
-    d, shares = len(z[0]), _balls(instance.weights)
-    delta = [a - b for a, b in zip(instance.single_reward, _balls(instance.parameters[0]), strict=True)]
-    logits = _margins(instance.parameters, instance.difference)
-    p = [_expit(row) for row in logits]
-    pooled_apart = [sum(w * (g[i] - p[0][i]) for w, g in zip(shares, p, strict=True)) for i in range(len(rho))]
-    moment = [[_mean(rho, [row[i] * row[j] for row in z]) for j in range(d)] for i in range(d)]
-    pull = [_mean(rho, [a * row[i] for a, row in zip(pooled_apart, z, strict=True)]) for i in range(d)]
-    truth = _mean(rho, [_square(_dot(delta, row)) for row in z]).sqrt() if statement.endswith("H") else _norm(delta)
-    longest = _most([_norm(row) for row in z])
-    if statement == "mle":
-        return truth - 4 * _norm(pull) / _largest_eigenvalue(moment)
-    if statement == "mle_H":
-        return truth - 4 * _inverse_form(moment, pull).sqrt()
-    if statement == "realizable":
-        return truth - 4 / longest * _mean(rho, [abs(a) for a in pooled_apart])
-    apart = [abs(b - a) for a, b in zip(p[0], p[1], strict=True)]
-    logits_apart = [abs(b - a) for a, b in zip(logits[0], logits[1], strict=True)]
-    if statement == "two_groups":
-        weighted = _mean(rho, [a * b for a, b in zip(apart, logits_apart, strict=True)]) / _mean(rho, logits_apart)
-        return truth - 4 / longest * (1 - shares[0]) * weighted
-    spread = _mean(rho, [_square(a) for a in logits_apart]).sqrt()
-    return truth - 16 * (1 - shares[0]) * _mean(rho, apart) ** 2 / spread
-
-
-def _gap_slack(instance, statement):
-    (beta,) = _balls([instance.beta])
-    phi, phi_u = instance.single_reward, _balls(instance.parameters[0])
-    delta = [b - a for a, b in zip(phi, phi_u, strict=True)]
-    s = [_dot(delta, _balls(psi)) for psi in instance.features]
-    policies = _policies(instance)
-    gap = _gap(instance, policies)
-    variance, variance_u = (_mean(pi, [_square(v - _mean(pi, s)) for v in s]) / beta for pi in policies)
-    spread = _most(s) - _least(s)
-    a = spread / beta
-    if statement == "lower":
-        near, far = ((-a).exp() - 1 + a) / a**2, (1 - (1 + a) * (-a).exp()) / a**2
-        return gap - _most([variance * near, variance_u * far])
-    if statement == "upper":
-        near, far = (a.exp() - 1 - a) / a**2, (1 + (a - 1) * a.exp()) / a**2
-        return _least([variance * near, variance_u * far, spread**2 / (8 * beta)]) - gap
-    z, rho = [_balls(row) for row in instance.difference], _balls(instance.pair_weights)
-    ends = [[x * y for x, y in itertools.combinations(pi, 2)] for pi in policies]
-    reach = [_least(both) for both in zip(*ends, strict=True)]
-    coverage = _least([m / r for m, r in zip(reach, rho, strict=True)])
-    p, p_u = (_expit([_dot(parameter, row) for row in z]) for parameter in (phi, phi_u))
-    apart = [a - b for a, b in zip(p, p_u, strict=True)]
-    if statement == "pairwise":
-        return gap - 8 / beta * _mean(reach, [_square(v) for v in apart])
-    if statement == "observable":
-        return gap - 8 * coverage / beta * _mean(rho, [_square(v) for v in apart])
-    moment = [[_mean(rho, [row[i] * row[j] for row in z]) for j in range(len(delta))] for i in range(len(delta))]
-    groups, shares = (
-        [_expit(row) for row in _margins(instance.parameters, instance.difference)],
-        _balls(instance.weights),
-    )
-    pooled_apart = [sum(w * (g[i] - p_u[i]) for w, g in zip(shares, groups, strict=True)) for i in range(len(rho))]
-    pull = [_mean(rho, [v * row[i] for v, row in zip(pooled_apart, z, strict=True)]) for i in range(len(delta))]
-    return gap - 8 * coverage / beta * _inverse_form(moment, pull)
-
-
-def _policies(instance):
-    """Return the policy of the single reward and that of group 0, balls."""
-    (beta,), reference = _balls([instance.beta]), _balls(instance.reference)
-    policies = []
-    for parameter in (instance.single_reward, _balls(instance.parameters[0])):
-        rewards = [_dot(parameter, _balls(psi)) for psi in instance.features]
-        mass = [q * (reward / beta).exp() for q, reward in zip(reference, rewards, strict=True)]
-        policies.append([m / sum(mass) for m in mass])
-    return policies
-
-
-def _gap(instance, policies):
-    return _balls([instance.beta])[0] * sum(a * (a / b).log() for a, b in zip(*policies, strict=True))
-
-
-def _balls(values):
-    from flint import arb, fmpq
-
-    exact = [Fraction(v) for v in values]
-    return [arb(fmpq(v.numerator, v.denominator)) for v in exact]
-
-
-def _expit(margins):
-    return [1 / (1 + (-m).exp()) for m in margins]
-
-
-def _margins(parameters, difference):
-    z = [_balls(row) for row in difference]
-    return [[_dot(_balls(phi), row) for row in z] for phi in parameters]
-
-
-def _dot(a, b):
-    return sum((x * y for x, y in zip(a, b, strict=True)), 0 * a[0])
-
-
-def _square(value):
-    return value * value  # arb's power goes through the logarithm, which a ball around zero has not
-
-
-def _mean(weights, values):
-    return _dot(weights, values)
-
-
-def _norm(values):
-    return _dot(values, values).sqrt()
-
-
-def _most(values):
-    top = values[0]
-    for value in values[1:]:
-        # Where the comparison is certain the ball is kept as it is; arb's own maximum widens it.
-        top = value if value > top else top if value < top else top.max(value)
-    return top
-
-
-def _least(values):
-    return -_most([-v for v in values])
-
-
-def _largest_eigenvalue(moment):
-    if len(moment) == 1:
-        return moment[0][0]
-    (a, b), (_, c) = moment
-    return (a + c + (_square(a - c) + 4 * _square(b)).nonnegative_part().sqrt()) / 2
-
-
-def _inverse_form(moment, vector):
-    """Return v^T H^{-1} v for H of size 1 or 2."""
-    if len(moment) == 1:
-        return vector[0] ** 2 / moment[0][0]
-    (a, b), (_, c) = moment
-    x, y = vector
-    return (c * x * x - 2 * b * x * y + a * y * y) / (a * c - b * b)
+def _rationals(name, values, length):
+    try:
+        found = tuple(Fraction(v) for v in values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}: expected rational numbers, got {values!r:.80}") from error
+    if len(found) != length:
+        raise ValueError(f"{name}: expected {length} numbers, got {len(found)}")
+    return found

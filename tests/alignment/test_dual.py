@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 from maxmin_core.alignment import Egalitarian, best_values, gibbs_policy, group_values, kl_divergence, max_min
 from maxmin_core.alignment._barrier import minimise
 from maxmin_core.alignment._dual import Dual
-from maxmin_core.theory.statements import alignment_gap, chernoff_information, price_of_sharing
+from maxmin_core.theory import alignment_gap, chernoff_information, price_of_sharing
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -108,20 +108,20 @@ class TestPriceOfSharing:
     @given(seeds, st.integers(1, 5))
     def test_no_policy_pays_less(self, seed, n_groups):
         rewards, reference, beta, prompts = random_rewards(seed, n_groups)
-        solution = price_of_sharing(rewards, reference, beta, prompts)
-        gap_of = [alignment_gap(solution.policy, r, reference, beta, prompts) for r in rewards]
+        solution = price_of_sharing(rewards, reference, beta, prompt_weights=prompts)
+        gap_of = [alignment_gap(solution.policy, r, reference, beta, prompt_weights=prompts) for r in rewards]
         scale = np.ptp(rewards)
         np.testing.assert_allclose(-solution.values, gap_of, rtol=1e-7, atol=1e-9 * scale)
         # The certificate, recomputed from the weights alone.
         mixed = np.tensordot(solution.weights, rewards, 1)
-        price = solution.weights @ best_values(rewards, reference, beta, prompts)
-        price -= best_values(mixed[None], reference, beta, prompts)[0]
+        price = solution.weights @ best_values(rewards, reference, beta, prompt_weights=prompts)
+        price -= best_values(mixed[None], reference, beta, prompt_weights=prompts)[0]
         np.testing.assert_allclose(-solution.dual, price, atol=1e-9 * scale)
         assert -1e-14 * scale <= solution.gap <= 2e-9 * scale
         rng = np.random.default_rng(seed)
         for log_policy in reference + rng.normal(size=(20, *reference.shape)):
             policy = softmax(log_policy, axis=-1)
-            worst = max(alignment_gap(policy, r, reference, beta, prompts) for r in rewards)
+            worst = max(alignment_gap(policy, r, reference, beta, prompt_weights=prompts) for r in rewards)
             assert worst >= price - 1e-9 * scale
 
     @given(seeds, st.floats(-1, 8))
@@ -129,10 +129,10 @@ class TestPriceOfSharing:
         rewards, reference, _, prompts = random_rewards(seed, 2)
         beta = 10.0**exponent
         own = [gibbs_policy(r, reference, beta) for r in rewards]
-        price = -price_of_sharing(rewards, reference, beta, prompts).dual
+        price = -price_of_sharing(rewards, reference, beta, prompt_weights=prompts).dual
         # Policies a distance t apart carry t only to rounding / t: that is what the tolerance grants.
         apart = max(np.abs(own[0] - own[1]).max(), 1e-15)
-        found = beta * chernoff_information(*own, prompts)
+        found = beta * chernoff_information(*own, prompt_weights=prompts)
         np.testing.assert_allclose(price, found, rtol=1e-7 + 1e-13 / apart)
 
     def test_the_price_falls_as_one_over_a_large_beta(self):
@@ -178,7 +178,7 @@ class TestChernoff:
 
     def test_an_idle_prompt_does_not_count(self):
         one, other = [[0.9, 0.1], [1.0, 0.0]], [[0.1, 0.9], [0.0, 1.0]]
-        found = chernoff_information(one, other, [1.0, 0.0])
+        found = chernoff_information(one, other, prompt_weights=[1.0, 0.0])
         np.testing.assert_allclose(found, chernoff_information(one[:1], other[:1]))
 
     def test_close_policies_keep_their_digits(self):

@@ -44,7 +44,7 @@ class TestIterate:
         # Two opposite groups: the optimal weights are inside the simplex, and neither is equal weights.
         rewards, reference, beta = np.array([[[1.0, 0.0, 0.35]], [[0.0, 0.8, 0.35]]]), UNIFORM, 0.1
         found = {
-            method: [s.gap for s in iterate(method, rewards, reference, beta, n_steps=2000, step=step)]
+            method: [s.gap for s in iterate(method, rewards, reference, beta, n_steps=2000, rate=step)]
             for method, step in [("frank_wolfe", 0.1), ("worst_group", 0.1), ("exponentiated_gradient", 0.5)]
         }
         assert found["frank_wolfe"][-1] < 3e-3 and found["exponentiated_gradient"][-1] < 1e-6
@@ -55,7 +55,7 @@ class TestIterate:
     def test_a_worst_group_step_is_a_policy_gradient_step(self):
         # In natural parameters theta = log pi / pi_ref: theta += a (r_u - beta theta), a = step / beta.
         rewards, reference, beta = problem(4)
-        first, second = iterate("worst_group", rewards, reference, beta, n_steps=1, step=0.3)
+        first, second = iterate("worst_group", rewards, reference, beta, n_steps=1, rate=0.3)
         theta = np.tensordot(first.weights, rewards, 1) / beta
         worst = rewards[first.values.argmin()]
         by_hand = softmax(reference + theta + 0.3 / beta * (worst - beta * theta), axis=-1)
@@ -65,7 +65,7 @@ class TestIterate:
         rewards, prompts = np.array([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 1.0], [0.0, 2.0]]]), [0.9, 0.1]
         half = np.log(np.full((2, 2), 0.5))
         paths = {
-            name: iterate(name, rewards, half, 1.0, n_steps=3, step=0.2, prompt_weights=prompts)
+            name: iterate(name, rewards, half, 1.0, n_steps=3, rate=0.2, prompt_weights=prompts)
             for name in ("worst_group", "frank_wolfe", "exponentiated_gradient")
         }
         for name, path in paths.items():
@@ -88,8 +88,8 @@ class TestIterate:
             ({"method": "ppo"}, "method"),
             ({"n_steps": 0}, "n_steps"),
             ({"n_steps": True}, "n_steps"),
-            ({"step": 0.0}, "step"),
-            ({"step": 2.0}, "step"),
+            ({"rate": 0.0}, "rate"),
+            ({"rate": 2.0}, "rate"),
             ({"beta": -1.0}, "beta"),
             ({"rewards": np.zeros((0, 1, 3))}, "rewards"),
         ],

@@ -24,10 +24,10 @@ def problem(seed, n_prompts, n_responses, n_groups=3):
 @given(seeds, sizes, sizes, betas)
 def test_identity_for_any_policy(seed, n_prompts, n_responses, beta):
     _, rewards, log_reference, policy, rho = problem(seed, n_prompts, n_responses)
-    values = group_values(policy, rewards, log_reference, beta, rho)
-    best = best_values(rewards, log_reference, beta, rho)
+    values = group_values(policy, rewards, log_reference, beta, prompt_weights=rho)
+    best = best_values(rewards, log_reference, beta, prompt_weights=rho)
     for u, reward in enumerate(rewards):
-        gap = beta * kl_divergence(policy, np.log(gibbs_policy(reward, log_reference, beta)), rho)
+        gap = beta * kl_divergence(policy, np.log(gibbs_policy(reward, log_reference, beta)), prompt_weights=rho)
         np.testing.assert_allclose(best[u] - values[u], gap, rtol=1e-9, atol=1e-11)
 
 
@@ -47,7 +47,7 @@ def test_gibbs_by_a_general_optimiser(seed, n_responses, beta):
 def test_kl_against_scipy(seed, n_prompts, n_responses):
     _, _, log_reference, policy, rho = problem(seed, n_prompts, n_responses)
     expected = rho @ rel_entr(policy, np.exp(log_reference)).sum(axis=1)
-    np.testing.assert_allclose(kl_divergence(policy, log_reference, rho), expected, atol=1e-12)
+    np.testing.assert_allclose(kl_divergence(policy, log_reference, prompt_weights=rho), expected, atol=1e-12)
 
 
 @given(seeds, betas)
@@ -82,7 +82,7 @@ def test_masked_responses():
 def test_a_prompt_of_weight_zero_does_not_count():
     log_reference = np.array([[0.0, -np.inf], np.log([0.5, 0.5])])
     policy = np.array([[0.5, 0.5], [0.5, 0.5]])
-    assert kl_divergence(policy, log_reference, [0.0, 1.0]) == 0
+    assert kl_divergence(policy, log_reference, prompt_weights=[0.0, 1.0]) == 0
 
 
 @pytest.mark.parametrize("beta", [1e6, 1e9, 1e17])
@@ -112,14 +112,17 @@ def test_large_rewards_stay_finite():
         (lambda: group_values([[0.5, 0.6]], [[[1.0, 2.0]]], REFERENCE, 1.0), "policy"),
         (lambda: group_values([[-0.5, 1.5]], [[[1.0, 2.0]]], REFERENCE, 1.0), "policy"),
         (lambda: group_values([[0.5, 0.5]], [[1.0, 2.0]], REFERENCE, 1.0), "rewards"),
-        (lambda: group_values([[0.5, 0.5]], [[[1.0, 2.0]]], REFERENCE, 1.0, [0.5, 0.5]), "prompt_weights"),
-        (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, [0.9]), "prompt_weights"),
+        (
+            lambda: group_values([[0.5, 0.5]], [[[1.0, 2.0]]], REFERENCE, 1.0, prompt_weights=[0.5, 0.5]),
+            "prompt_weights",
+        ),
+        (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, prompt_weights=[0.9]), "prompt_weights"),
         (lambda: best_values([[[1.0, 2.0]]], REFERENCE, -1.0), "beta"),
         (lambda: best_values(np.empty((1, 0, 2)), np.empty((0, 2)), 1.0), "prompt_weights"),
         (lambda: gibbs_policy([[1e200, 2.0]], REFERENCE, 1e-200), "beta"),
         (lambda: gibbs_policy([[1.0, 2.0]], np.log([[0.5, 0.5 + 1e-6]]), 1.0), "log_reference"),
         (lambda: group_values([[0.5, 0.5 + 1e-6]], [[[1.0, 2.0]]], REFERENCE, 1.0), "policy"),
-        (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, [1 + 1e-6]), "prompt_weights"),
+        (lambda: best_values([[[1.0, 2.0]]], REFERENCE, 1.0, prompt_weights=[1 + 1e-6]), "prompt_weights"),
         (lambda: gibbs_policy([[1j, 2.0]], REFERENCE, 1.0), "reward"),
         (lambda: gibbs_policy([["1", "2"]], REFERENCE, 1.0), "reward"),
     ],

@@ -1,5 +1,7 @@
 """Every welfare on random instances over many decades: the certificate closes, without a warning."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy.special import log_softmax
@@ -86,7 +88,7 @@ def drawn(name, rng, rewards, reference, beta, prompts):
         return CVaR(rng.integers(1, n_groups + 1) / n_groups if rng.random() < 0.4 else rng.uniform(0.02, 1), eta)
     if name == "chisquare":
         return ChiSquare(10 ** rng.uniform(-3, 1.3), eta)
-    best = best_values(rewards, reference, beta, prompts)
+    best = best_values(rewards, reference, beta, prompt_weights=prompts)
     if name == "regret":
         return Regret(best + (size * rng.normal(size=n_groups) if rng.random() < 0.5 else 0.0))
     # Feasible: below what max-min gives every group, from hardly (but beyond rounding) to far.
@@ -97,8 +99,8 @@ def drawn(name, rng, rewards, reference, beta, prompts):
 
 def recomputed(welfare, policy, weights, rewards, reference, beta, prompts):
     """Return the gap, from policy and weights alone, with the rounding of that: no policy exceeds what weights say."""
-    values = group_values(policy, rewards, reference, beta, prompts)
-    dual = best_values(np.tensordot(weights, rewards, 1)[None], reference, beta, prompts)[0]
+    values = group_values(policy, rewards, reference, beta, prompt_weights=prompts)
+    dual = best_values(np.tensordot(weights, rewards, 1)[None], reference, beta, prompt_weights=prompts)[0]
     # Values are sums of some forty rewards at most, each rounded; and so are the logits of a policy, rewards / beta,
     # which moves the policy and, by a share of their range, the values.
     nats = range_within(rewards, reference, prompts) / beta
@@ -134,6 +136,62 @@ def test_the_gap_closes(name):
         assert 0 <= solution.gap <= allowed + 2 * EPS * abs(solution.primal), i
         gap, rounding = recomputed(welfare, policy, weights, rewards, reference, beta, prompts)
         assert -rounding <= gap <= allowed + rounding, i
+
+
+def deep_instance(i):
+    """Return an instance whose reference goes down by 1 to 1e5 nats, with a beta at which rewards can lift that."""
+    rng = np.random.default_rng([1, i])
+    shape = _, n_prompts, n_responses = rng.integers(2, 6), rng.integers(1, 4), rng.integers(2, 8)
+    depth = 10 ** rng.uniform(0, 5)
+    logits = -depth * rng.random(shape[1:]) ** rng.integers(1, 4)
+    logits[:, 0] = 0.0
+    if rng.random() < 0.2:
+        logits[:, 1:][rng.random((n_prompts, n_responses - 1)) < 0.3] = -np.inf
+    rewards = rng.normal(size=shape) if i % 2 else rng.integers(-2, 3, size=shape).astype(float)
+    rewards[0, 0, :2] = 0.0, 1.0
+    prompts = np.full(n_prompts, 1 / n_prompts)
+    return rng, rewards, log_softmax(logits, axis=-1), np.ptp(rewards) / depth * 10 ** rng.uniform(-1.5, 1.5), prompts
+
+
+@pytest.mark.filterwarnings("default:the gap stayed")
+def test_the_certificate_holds_however_deep_the_support():
+    names = ["egalitarian", "softmin", "cvar", "chisquare", "regret", "nash"]
+    below_exp, stayed = 0, 0
+    for i in range(1000):
+        rng, rewards, reference, beta, prompts = deep_instance(i)
+        finite = reference[np.isfinite(reference)]
+        below_exp += (finite < -745).any()
+        name = names[i % len(names)]
+        welfare = drawn(name, rng, rewards, reference, beta, prompts)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            solution = solve(welfare, rewards, reference, beta, prompt_weights=prompts)
+        stayed += bool(told)
+        gap, rounding = recomputed(welfare, solution.policy, solution.weights, rewards, reference, beta, prompts)
+        # A logit is as large as the reference is deep, and so is its rounding.
+        deep = rounding * (1 + np.abs(finite).max())
+        allowed = (
+            1e-9
+            if name == "nash"
+            else 1e-9 * scale_of(rewards, reference, beta, prompts, welfare.best if name == "regret" else 0.0)
+        )
+        assert -deep <= gap <= allowed + deep, (i, name)
+    # The cases are what they should be, and few of them are beyond the solver.
+    assert below_exp > 300 and stayed <= 10
+
+
+def test_a_probability_that_exp_cannot_hold_is_in_the_support():
+    # By hand: at w the three responses have log reference + w @ r / beta; only the last two can be level.
+    reference = np.array([[0.0, -840.0, -845.0]])
+    rewards = np.array([[[0.0, 10.0, 2.0]], [[0.0, 9.0, 12.0]]])
+    solution = max_min(rewards, reference, 0.01)
+    p = solution.policy[0, 1]
+    # Values are level where 10 p + 2 (1 - p) = 9 p + 12 (1 - p): p = 10 / 11.
+    np.testing.assert_allclose(p, 10 / 11, rtol=1e-6)
+    penalty = 0.01 * (p * (np.log(p) + 840) + (1 - p) * (np.log(1 - p) + 845))
+    np.testing.assert_allclose(solution.primal, 10 * p + 2 * (1 - p) - penalty, rtol=1e-6)
+    np.testing.assert_allclose(group_values(solution.policy, rewards, reference, 0.01), solution.values, rtol=1e-9)
+    assert 0.8712 < solution.primal <= solution.dual < 0.87125
 
 
 def test_the_instances_are_as_wild_as_they_should_be():

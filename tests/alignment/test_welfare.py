@@ -180,7 +180,7 @@ class TestSolve:
         rng, rewards, reference, beta, eta, prompts = problem(seed)
         welfare = family(eta, rng=rng)[name]
         if name == "regret":
-            welfare = Regret(best_values(rewards, reference, beta, prompts))
+            welfare = Regret(best_values(rewards, reference, beta, prompt_weights=prompts))
         solution = solve(welfare, rewards, reference, beta, prompt_weights=prompts)
         value, policy = by_cvxpy(welfare, rewards, reference, beta, prompts)
         np.testing.assert_allclose(solution.primal, value, atol=1e-6)
@@ -236,7 +236,7 @@ class TestSolve:
         for name, welfare in family(eta, rng=rng).items():
             solution = solve(welfare, rewards, reference, beta, prompt_weights=prompts)
             for log_policy in reference + rng.normal(size=(10, *reference.shape)):
-                values = group_values(softmax(log_policy, axis=-1), rewards, reference, beta, prompts)
+                values = group_values(softmax(log_policy, axis=-1), rewards, reference, beta, prompt_weights=prompts)
                 assert welfare.value(values) <= solution.primal + 1e-8, name
 
     def test_what_is_left_open_is_filled_in(self):

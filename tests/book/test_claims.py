@@ -6,6 +6,7 @@ from scipy.stats import ttest_1samp
 
 from maxmin_core.book import claims
 from maxmin_core.book.claims import METRICS_VARIABLE, Claim, failed, judge, load_ledger, record
+from maxmin_core.intervals import mean_interval
 
 
 def claim(**change):
@@ -169,13 +170,13 @@ class TestLedger:
 class TestMeanInterval:
     def test_it_is_student_s_interval(self):
         draws = np.random.default_rng(0).normal(size=(7, 3))
-        centre, half = claims.mean_interval(draws)
+        centre, half = mean_interval(draws)
         other = ttest_1samp(draws, 0).confidence_interval(0.95)
         np.testing.assert_allclose([centre - half, centre + half], [other.low, other.high])
 
     def test_one_draw_has_no_interval(self):
         with pytest.raises(ValueError, match="^draws: expected at least two, got 1"):
-            claims.mean_interval([1.0])
+            mean_interval([1.0])
 
     def test_what_is_returned_is_recorded(self, tmp_path, monkeypatch):
         monkeypatch.setenv(claims.METRICS_VARIABLE, str(tmp_path / "claims.json"))

@@ -27,6 +27,7 @@ PAGES = [
     "book/data.html",
     "book/report.html",
     "book/references.html",
+    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm", "book")),
 ]
 CHAPTER = "notebooks/01_one_reward.html"
 

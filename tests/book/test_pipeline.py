@@ -2,17 +2,20 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import nbformat
 import pytest
 
 
-def build(project, maxmin, *more):
-    return maxmin("build", *more, cwd=project)
+def build(project, maxmin, *more, **options):
+    return maxmin("build", *more, cwd=project, **options)
 
 
 def test_build_again_edit_and_claims(project, maxmin, add_cell):
@@ -51,6 +54,63 @@ def test_build_again_edit_and_claims(project, maxmin, add_cell):
         assert page.read_bytes() == before
     ledger.write_text(ledger.read_text().replace("[3, 0.5]", "[2, 0.5]").replace('"01"', '"07"'))
     assert "claim mini.two: chapter: expected one of 01, 02, got '07'" in build(project, maxmin).stderr
+
+
+@pytest.fixture
+def edited(root, project):
+    """Edit a copy of the package: edited(file, old, new), within the block; yields the environment that imports it."""
+    package = project / "copy" / "maxmin_core"
+    shutil.copytree(root / "maxmin_core", package, ignore=shutil.ignore_patterns("__pycache__"))
+
+    @contextmanager
+    def edit(name=None, old="", new=""):
+        if name is None:
+            yield os.environ | {"PYTHONPATH": str(package.parent)}
+            return
+        path, text = package / name, (package / name).read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+        yield os.environ | {"PYTHONPATH": str(package.parent)}
+        path.write_text(text)
+
+    return edit
+
+
+def due(project, environment):
+    """The rules that Snakemake would run."""
+    command = [sys.executable, "-m", "snakemake", "--dry-run", "--nolock", "--cores", "1", "--config", "profile=cpu"]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return re.findall(r"^(?:local)?rule (?:chapter_)?(\w+):", done.stdout + done.stderr, re.M)
+
+
+def test_what_makes_a_chapter_run_again(project, maxmin, add_cell, edited):
+    add_cell(project / "notebooks" / "01_first.ipynb", "from maxmin_core import gibbs_policy")
+    add_cell(project / "notebooks" / "02_second.ipynb", "from maxmin_core.preferences import diversity")
+    with edited() as environment:
+        assert build(project, maxmin, env=environment).returncode == 0
+        assert due(project, environment) == []
+    numpy = "import numpy as np\n"
+    for edit, expected in [
+        (("alignment/policies.py", "\n\n\n", "\n\n\n# A comment.\n"), []),
+        (("alignment/policies.py", numpy, f"{numpy}from numpy import pi  # noqa: F401\n"), []),
+        (("alignment/solution.py", numpy, f"{numpy}\nCODE = 1\n"), []),
+        # Signatures and docstrings are shown on the pages; a docstring changes no number.
+        (("alignment/solution.py", "def solve(welfare, ", "def solve(welfare, another, "), ["pages"]),
+        (("alignment/policies.py", '"""', '"""Words. '), ["pages"]),
+        (("alignment/policies.py", numpy, f"{numpy}\nCODE = 1\n"), ["01", "pages"]),
+        (("preferences/_logistic.py", numpy, f"{numpy}\nCODE = 1\n"), ["02", "pages"]),
+        (("_validation.py", numpy, f"{numpy}\nCODE = 1\n"), ["01", "02", "pages"]),
+        (("book/running.py", "logging.INFO", "logging.DEBUG"), ["01", "02", "pages"]),
+    ]:
+        with edited(*edit) as environment:
+            assert sorted(due(project, environment)) == expected, edit
+    # A chapter that was run by hand with other code is not taken for one of this code.
+    with edited("alignment/policies.py", numpy, f"{numpy}\nCODE = 1\n") as environment:
+        assert maxmin("run", "01", cwd=project, env=environment).returncode == 0
+        assert due(project, environment) == ["pages"]
+    with edited() as environment:
+        assert sorted(due(project, environment)) == ["01", "pages"]
 
 
 def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):

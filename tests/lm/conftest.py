@@ -36,7 +36,7 @@ def texts():
 @pytest.fixture(scope="session")
 def policy_folder(tmp_path_factory, texts):
     """A random GPT-2 that was never trained, with its tokenizer."""
-    from maxmin_core.lm.policy import make_gpt2, make_tokenizer
+    from maxmin_core.lm.reference import make_gpt2, make_tokenizer
 
     folder = tmp_path_factory.mktemp("policy")
     tokenizer = make_tokenizer(texts, 60)
@@ -56,7 +56,8 @@ def sentiment(texts):
 @pytest.fixture(scope="session")
 def rewards(sentiment, texts):
     """Rewards of two groups: one likes positive texts, one short ones."""
-    from maxmin_core.lm.reward import FEATURES, Rewards, TextFeatures
+    from maxmin_core.lm.features import FEATURES, TextFeatures
+    from maxmin_core.lm.reward import Rewards
 
     prompts = [" ".join(text.split()[:2]) for text in texts]
     completions = [" ".join(text.split()[2:]) for text in texts]

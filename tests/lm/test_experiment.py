@@ -20,7 +20,7 @@ def runs(tmp_path_factory):
     """The whole pipeline in the smoke profile, with fewer steps: base, two methods and a soup."""
     root = tmp_path_factory.mktemp("lm")
     profile = find_profile("smoke", steps=2, reference_steps=20)
-    folders = run_methods("80:20", 0, profile, root, methods=["single", "maxmin", "soup"])
+    folders = run_methods("80:20", profile, root, seed=0, methods=["single", "maxmin", "soup"])
     return root, profile, folders
 
 
@@ -43,7 +43,7 @@ class TestRunMethods:
         root, profile, folders = runs
         before = [(f / "result.json").stat().st_mtime_ns for f in folders]
         said = []
-        run_methods("80:20", 0, profile, root, methods=["single", "maxmin", "soup"], say=said.append)
+        run_methods("80:20", profile, root, seed=0, methods=["single", "maxmin", "soup"], say=said.append)
         assert said == [] and before == [(f / "result.json").stat().st_mtime_ns for f in folders]
 
     def test_no_prompt_speaks_of_groups(self, runs):
@@ -91,7 +91,7 @@ class TestRunMethods:
         stir = experiment._stir
         monkeypatch.setattr(experiment, "_stir", stirred)
         (folders[3] / "result.json").unlink()
-        run_methods("80:20", 0, profile, root, methods=["soup"])
+        run_methods("80:20", profile, root, seed=0, methods=["soup"])
         np.testing.assert_allclose(sorted(tried[:-1]), [(k / 10, 1 - k / 10) for k in range(11)])
         assert list(tried[-1]) == json.loads((folders[3] / "mix.json").read_text())["mix"]
 
@@ -99,14 +99,14 @@ class TestRunMethods:
         # Learned again with other threads they may differ in the last bit, and a run on them would be refused.
         root, profile, _ = runs
         monkeypatch.setattr(experiment, "learn_rewards", None)
-        run_methods("80:20", 0, profile, root, methods=["single", "maxmin_hard"])
+        run_methods("80:20", profile, root, seed=0, methods=["single", "maxmin_hard"])
 
     def test_whole_models_as_rewards(self, runs):
         from maxmin_core.lm.reward_model import ModelRewards
 
         root, profile, _ = runs
         small = replace(profile, reward="model", reward_steps=60, reward_rate=3e-3, n_annotators=20)
-        folders = run_methods("1:1", 0, small, root, methods=["maxmin"])
+        folders = run_methods("1:1", small, root, seed=0, methods=["maxmin"])
         learned = json.loads((folders[1].parent / "learned.json").read_text())
         assert 0 <= learned["assigned_right"] <= 1 and len(learned["accuracy_mixture"]) == 2
         used = json.loads((folders[1] / "settings.json").read_text())["rewards"]
@@ -129,7 +129,7 @@ class TestRunMethods:
     def test_fewer_annotators_than_groups(self, runs):
         root, profile, _ = runs
         with pytest.raises(ValueError, match="^n_annotators: expected at least one for each of 2 groups, got 1"):
-            run_methods("80:20", 0, replace(profile, n_annotators=1), root, methods=["single"])
+            run_methods("80:20", replace(profile, n_annotators=1), root, seed=0, methods=["single"])
 
     def test_several_processes_want_a_base(self, tmp_path, monkeypatch):
         from maxmin_core import cli
@@ -140,60 +140,6 @@ class TestRunMethods:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("WORLD_SIZE", "2")
         assert cli.main(["train", "--profile", "smoke"]) == 1
-
-
-class TestResults:
-    def test_a_missing_run_names_the_command(self, tmp_path):
-        with pytest.raises(ValueError, match=r"call `maxmin train --profile smoke --setting '80:20' --seed 20`"):
-            results.load_results("smoke", tmp_path)
-
-    def test_one_row_a_run(self, tmp_path, monkeypatch):
-        for seed in (20, 21):
-            folder = results.run_folder("1:1", seed, find_profile("smoke"), tmp_path)
-            for method in ("reference", "single", "maxmin"):
-                (folder / method).mkdir(parents=True)
-                (folder / method / "result.json").write_text(json.dumps({"method": method, "seed": seed}))
-            (folder / "learned.json").write_text(json.dumps({"assigned_right": 1.0}))
-        table = results.load_results("smoke", tmp_path, ["1:1"])
-        assert len(table) == 6 and set(table.method) == {"reference", "single", "maxmin"}
-        assert (table.assigned_right == 1.0).all()
-
-    def test_the_cache_follows_settings_and_code_but_not_comments(self, tmp_path, monkeypatch):
-        profile = find_profile("smoke")
-        here = results.run_folder("80:20", 0, profile, tmp_path)
-        assert here != results.run_folder("80:20", 1, profile, tmp_path)
-        assert here != results.run_folder("80:20", 0, replace(profile, beta=0.2), tmp_path)
-        assert here == results.run_folder("80:20", 0, replace(profile, vllm=True), tmp_path)
-        base = results.base_folder(profile, tmp_path)
-        with monkeypatch.context() as patch:
-            patch.setattr(results, "version", lambda name: "0.1")
-            assert here != results.run_folder("80:20", 0, profile, tmp_path)
-            assert base != results.base_folder(profile, tmp_path)
-        package = tmp_path / "maxmin_core"
-        (package / "lm").mkdir(parents=True)
-        monkeypatch.setattr(results, "__file__", str(package / "lm" / "results.py"))
-        module = package / "lm" / "corpus.py"
-        module.write_text('"""Text."""\n\ndef f():\n    """Say one."""\n    return 1\n')
-        code = results._code(["lm/corpus"])
-        module.write_text('"""Other."""\n\n\ndef f():\n    # a comment\n    return 1\n')
-        assert results._code(["lm/corpus"]) == code
-        module.write_text("def f():\n    return 2\n")
-        assert results._code(["lm/corpus"]) != code
-
-
-class TestAtDivergence:
-    def test_by_hand(self):
-        # Two strengths, one seed, two groups: at 1 and 4 nats; 2.25 nats lie half way between their roots.
-        kl, values = np.array([[4.0], [1.0]]), np.array([[[6.0, -3.0]], [[2.0, -1.0]]])
-        found = results.at_divergence([2.25], kl, values, [0.0, 1.0])
-        np.testing.assert_allclose(found, [[4.0, -2.0]])
-        # Between the reference and the first point: a quarter of a nat is half of the root.
-        np.testing.assert_allclose(results.at_divergence([0.25], kl, values, [0.0, 1.0]), [[1.0, 0.0]])
-        np.testing.assert_allclose(results.at_divergence([-0.1], kl, values, [0.0, 1.0]), [[0.0, 1.0]])
-
-    def test_beyond_the_frontier_is_named(self):
-        with pytest.raises(ValueError, match=r"^target: expected at most 4.000 nats for seed 0, got 5.000"):
-            results.at_divergence([5.0], np.array([[4.0]]), np.array([[[1.0]]]), [0.0])
 
 
 class TestProfiles:
@@ -277,7 +223,7 @@ class TestPlan:
 SHARED = """
 import json, os, sys
 import numpy as np, torch
-from maxmin_core.lm.train import GroupReward
+from maxmin_core.lm.group_reward import GroupReward
 from maxmin_core.alignment import Egalitarian
 
 rank, n = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -320,7 +266,7 @@ def test_the_documented_command_trains_on_two_processes(tmp_path):
     command = ["-m", "maxmin_core.cli", "train", "--profile", "smoke"]
     subprocess.run([sys.executable, *command, "--setting", "base"], check=True, cwd=tmp_path, capture_output=True)
     torchrun([*command, "--setting", "1:1", "--seed", "7", "--method", "maxmin"], cwd=tmp_path)
-    folder = results.run_folder("1:1", 7, find_profile("smoke"), tmp_path / "_build" / "lm")
+    folder = results.run_folder("1:1", find_profile("smoke"), tmp_path / "_build" / "lm", seed=7)
     assert json.loads((folder / "maxmin" / "settings.json").read_text())["processes"] == 2
     steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4] and (folder / "maxmin" / "result.json").exists()
@@ -334,9 +280,9 @@ def test_whole_reward_models_on_two_processes(tmp_path, runs):
         "from pathlib import Path; from maxmin_core.lm.experiment import run_methods; "
         "from maxmin_core.lm.profiles import find_profile; "
         f"profile = find_profile('smoke', steps=2, reference_steps=20, **{rewards!r}); "
-        f"run_methods('80:20', 7, profile, Path({str(root)!r}), methods=['maxmin'])"
+        f"run_methods('80:20', profile, Path({str(root)!r}), seed=7, methods=['maxmin'])"
     )
     torchrun([script])
-    folder = results.run_folder("80:20", 7, replace(profile, **rewards), root)
+    folder = results.run_folder("80:20", replace(profile, **rewards), root, seed=7)
     steps = [json.loads(line)["step"] for line in (folder / "maxmin" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2] and (folder / "maxmin" / "result.json").exists()

@@ -10,8 +10,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from maxmin_core.lm.corpus import from_hub, load_reviews, sentences
 from maxmin_core.lm.experiment import run_methods
-from maxmin_core.lm.policy import train_reference
 from maxmin_core.lm.profiles import find_profile
+from maxmin_core.lm.reference import train_reference
 from maxmin_core.lm.results import base_folder, run_folder
 from maxmin_core.lm.reward_model import ModelRewards
 
@@ -39,7 +39,7 @@ def profile(tmp_path_factory):
 def test_the_whole_path(profile, tmp_path):
     # In bf16, with activations recomputed and whole models as rewards, as on a GPU.
     assert profile.bf16 and profile.gradient_checkpointing and profile.reward == "model"
-    folders = run_methods("80:20", 3, profile, tmp_path, methods=["maxmin"])
+    folders = run_methods("80:20", profile, tmp_path, seed=3, methods=["maxmin"])
     stored = json.loads((base_folder(profile, tmp_path) / "texts.json").read_text())
     assert any(ids[-1] == 0 for ids in stored["pool"]["ids"]), "no text of the reference ends"
     assert not any(END in text for text in stored["pool"]["completions"])
@@ -48,7 +48,9 @@ def test_the_whole_path(profile, tmp_path):
     steps = [json.loads(line) for line in (folders[1] / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in steps] == [1, 2]
     used = json.loads((folders[1] / "settings.json").read_text())["rewards"]
-    assert used == ModelRewards.load(run_folder("80:20", 3, profile, tmp_path) / "rewards" / "mixture").fingerprint()
+    assert (
+        used == ModelRewards.load(run_folder("80:20", profile, tmp_path, seed=3) / "rewards" / "mixture").fingerprint()
+    )
 
 
 class TestHub:

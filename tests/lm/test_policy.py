@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from maxmin_core.lm.policy import load_policy, log_probabilities, make_prompts, sample, train_reference
+from maxmin_core.lm.policy import load_policy, log_probabilities, make_prompts, sample
+from maxmin_core.lm.reference import train_reference
 
 
 class TestSample:
     def test_end_of_text_is_reachable_and_nothing_follows_it(self, policy_folder, texts):
         model, tokenizer = load_policy(policy_folder)
-        prompts = make_prompts(texts, tokenizer, 2, 5, seed=0)
+        prompts = make_prompts(texts, tokenizer, n_words=2, n_prompts=5, seed=0)
         drawn = sample(model, tokenizer, prompts * 100, n_tokens=6, seed=0)
         ended = [row for row in drawn if tokenizer.eos_token_id in row]
         assert ended and all(row.index(tokenizer.eos_token_id) == len(row) - 1 for row in ended)
@@ -16,7 +17,7 @@ class TestSample:
     def test_frequencies_are_the_model_s(self, policy_folder, texts):
         # One token: the empirical distribution against the softmax of the logits.
         model, tokenizer = load_policy(policy_folder)
-        prompt = make_prompts(texts, tokenizer, 2, 1, seed=0)
+        prompt = make_prompts(texts, tokenizer, n_words=2, n_prompts=1, seed=0)
         drawn = sample(model, tokenizer, prompt * 20000, n_tokens=1, seed=1, batch=20000)
         count = np.bincount([row[0] for row in drawn], minlength=len(tokenizer)) / 20000
         ids = torch.tensor(tokenizer(prompt)["input_ids"])
@@ -57,15 +58,15 @@ class TestLogProbabilities:
 class TestPrompts:
     def test_prompts_are_distinct_beginnings_of_one_length(self, policy_folder, texts):
         _, tokenizer = load_policy(policy_folder)
-        prompts = make_prompts(texts, tokenizer, 2, 5, seed=3)
+        prompts = make_prompts(texts, tokenizer, n_words=2, n_prompts=5, seed=3)
         assert len(set(prompts)) == 5 and all(any(text.startswith(p) for text in texts) for p in prompts)
         assert len({len(tokenizer(p)["input_ids"]) for p in prompts}) == 1
-        assert prompts == make_prompts(texts, tokenizer, 2, 5, seed=3)
+        assert prompts == make_prompts(texts, tokenizer, n_words=2, n_prompts=5, seed=3)
 
     def test_too_few_are_named(self, policy_folder, texts):
         _, tokenizer = load_policy(policy_folder)
         with pytest.raises(ValueError, match="^n_prompts: expected at most 5"):
-            make_prompts(texts, tokenizer, 2, 500, seed=0)
+            make_prompts(texts, tokenizer, n_words=2, n_prompts=500, seed=0)
 
 
 class TestReference:

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from maxmin_core.lm.annotators import Gold, compare, draw_groups
-from maxmin_core.lm.reward import FEATURES, Rewards, TextFeatures, learn_known, learn_mixture, learn_single
+from maxmin_core.lm.features import FEATURES, TextFeatures
+from maxmin_core.lm.reward import Rewards, learn_known, learn_mixture, learn_single
 from maxmin_core.preferences import bradley_terry
 
 TASTES = {"majority": {"positive": 0.7, "detailed": 0.3}, "minority": {"concise": 1.0}}

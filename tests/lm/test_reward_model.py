@@ -5,9 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from maxmin_core.lm import reward_model
+from maxmin_core.lm import model_mixture
+from maxmin_core.lm.model_mixture import learn_models
 from maxmin_core.lm.policy import load_policy
-from maxmin_core.lm.reward_model import ModelRewards, learn_models, train_reward_model
+from maxmin_core.lm.reward_model import ModelRewards, train_reward_model
 
 
 @pytest.fixture(scope="module")
@@ -71,14 +72,14 @@ class TestLearnModels:
             trained[folder.parent.name, folder.name] = len(chosen)
             return train(reference, chosen, rejected, profile, folder, **options)
 
-        train = reward_model.train_reward_model
-        monkeypatch.setattr(reward_model, "train_reward_model", recorded)
+        train = model_mixture.train_reward_model
+        monkeypatch.setattr(model_mixture, "train_reward_model", recorded)
         profile = dataclasses.replace(tiny, reward_steps=1)
         given = (policy_folder, pairs[0], choices, [0, 0], 1, profile)
         learn_models(*given, tmp_path / "em", seed=0)
         assert trained == {("round-0", "group-0"): 10, ("all", "group-0"): 15}
         trained.clear()
-        learn_models(*given, tmp_path / "plain", seed=0, rounds=0)
+        learn_models(*given, tmp_path / "plain", seed=0, n_rounds=0)
         assert trained == {("all", "group-0"): 15}
 
     def test_a_group_that_would_lose_everybody_ends_em(self, tiny, policy_folder, pairs, tmp_path):
@@ -154,7 +155,7 @@ class TestModelRewards:
         rewards = trained[0].calibrated(*pairs[0])
         swapped = rewards.of([1, 0])
         np.testing.assert_array_equal(swapped(*pairs[0]), rewards(*pairs[0])[::-1])
-        assert rewards.of([1]).weights == [1.0]
+        assert rewards.of([1]).shares == [1.0]
         assert swapped.fingerprint() != rewards.fingerprint()
 
     def test_what_was_trained_is_not_trained_again(self, trained, policy_folder, tiny):

@@ -10,8 +10,10 @@ import torch
 
 from maxmin_core.alignment import Egalitarian, Utilitarian
 from maxmin_core.lm import train as training
-from maxmin_core.lm.policy import last_checkpoint, load_policy
-from maxmin_core.lm.train import METHODS, GroupReward, train
+from maxmin_core.lm.group_reward import GroupReward
+from maxmin_core.lm.policy import load_policy
+from maxmin_core.lm.reference import last_checkpoint
+from maxmin_core.lm.train import METHODS, train
 
 TEXTS = (["the film"] * 3, ["is good .", "was bad !", "is"])
 PROMPTS = ["the film", "this movie", "a story", "the plot", "one scene"]

@@ -3,69 +3,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maxmin_core._precise import probability_difference
-from maxmin_core.preferences import Comparisons, Population, fit_bradley_terry, population_mle, simulate_comparisons
-from maxmin_core.theory import mismatch
-from maxmin_core.theory.mismatch import Instances, mismatches, pooled_mle, wide_sampler
-from maxmin_core.theory.statements import (
+from maxmin_core.preferences import (
+    Comparisons,
+    Population,
+    bradley_terry,
+    fit_bradley_terry,
+    population_mle,
+    simulate_comparisons,
+)
+from maxmin_core.theory import (
+    MISMATCH,
+    Instances,
+    Reason,
+    Statement,
     falsify,
     finite_sample_bound,
     mismatch_bound,
     mismatch_reason,
+    mismatches,
+    population_sampler,
     reward_mismatch,
 )
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-def relative_slack(kind, strengthen=1.0):
-    return lambda instances: 1 - strengthen * (1 - mismatch.relative_slack(instances, kind))
-
-
-SEARCHES = [
-    ("mle", 2, 3, 2),
-    ("mle", 6, 4, 2),
-    ("mle_H", 2, 3, 2),
-    ("mle_H", 6, 4, 2),
-    ("realizable", 2, 1, 1),
-    ("realizable", 6, 1, 1),
-    ("two_groups", 2, 3, 2),
-    ("two_groups_H", 2, 3, 2),
-]
-
-
 class TestMismatch:
-    @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
-    def test_bound_withstands_the_search_and_is_tight(self, kind, n_groups, n, d):
-        decode, dimension = wide_sampler(n_groups, n, d)
-        found = falsify(relative_slack(kind), decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
-        assert found.n_violations == 0
-        assert found.slack < 0.01
-
-    @pytest.mark.parametrize(("kind", "n_groups", "n", "d"), SEARCHES)
-    def test_a_bound_ten_per_cent_stronger_is_refuted(self, kind, n_groups, n, d):
-        decode, dimension = wide_sampler(n_groups, n, d)
-        slack = relative_slack(kind, strengthen=1.1)
-        found = falsify(slack, decode, dimension, n_random=2000, n_adversarial=50, seed=0, n_steps=60)
-        assert found.slack < -0.05 and found.n_violations > 0
-        np.testing.assert_allclose(slack(decode(found.coordinates[None])), found.slack)
-
     def test_the_search_finds_the_three_group_counterexample(self):
         # The form often quoted, (4/R) sum_k eta(k) Diversity(k, u), on one comparison and three groups.
-        def quoted(instances):
-            apart = probability_difference(instances.logits, instances.logits[:, :1])
-            diversities = np.einsum("bu,bn,bun->b", instances.weights, instances.pair_weights, np.abs(apart))
-            bound = 4 * diversities / np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
-            return mismatches(instances) - bound
+        def bound(instances):
+            p = bradley_terry(instances.logits)
+            apart = np.abs(p - p[:, :1])
+            diversities = np.einsum("bu,bn,bun->b", instances.weights, instances.pair_weights, apart)
+            return 4 * diversities / np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
 
-        decode, dimension = wide_sampler(3, 1, 1)
-        found = falsify(quoted, decode, dimension, n_random=500, n_adversarial=30, seed=1, n_steps=60)
+        quoted = Statement("quoted", bound, mismatches, sampler=population_sampler(3, 1, 1), relative=False)
+        found = falsify(quoted, n_random=500, n_adversarial=30, seed=1, n_steps=60)
         assert found.slack < -0.5
         # The instance of theory.md: the differences cancel, the mismatch is zero, the quoted bound is not.
         by_hand = Instances(
             np.array([[0.2, 0.4, 0.4]]), np.array([[[0.0], [3.0], [-3.0]]]), np.ones((1, 1, 1)), np.ones((1, 1))
         )
-        np.testing.assert_allclose(quoted(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
+        np.testing.assert_allclose(quoted.slack(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
 
     def test_the_simple_two_group_form_needs_realizability(self):
         # The first pair carries the diversity, the second fixes the reward; .1213711148876682 by 40-digit root finding.
@@ -80,9 +59,8 @@ class TestMismatch:
 
     @given(seeds, st.integers(2, 5), st.integers(1, 6), st.integers(1, 3))
     def test_many_at_once_as_one_by_one(self, seed, n_groups, n, d):
-        decode, dimension = wide_sampler(n_groups, n, d)
-        instances = decode(np.random.default_rng(seed).normal(size=(4, dimension)))
-        for b, phi in enumerate(pooled_mle(instances)):
+        instances = population_sampler(n_groups, n, d).draw(4, seed)
+        for b, phi in enumerate(instances.single_reward):
             # Margins far apart leave curvatures that double precision cannot hold in one matrix: NaN, or a warning.
             if np.abs(instances.logits[b]).max() > 20:
                 continue
@@ -135,7 +113,7 @@ class TestMismatch:
         instances = Instances(
             scaled.weights[None], scaled.parameters[None], (pairs * unit)[None], np.full((1, 3), 1 / 3)
         )
-        np.testing.assert_allclose(pooled_mle(instances)[0], population_mle(scaled, pairs * unit, None), rtol=1e-6)
+        np.testing.assert_allclose(instances.single_reward[0], population_mle(scaled, pairs * unit, None), rtol=1e-6)
 
     def test_a_pair_of_weight_zero_does_not_count(self):
         population = Population([0.5, 0.5], [[0.0], [2.0]])
@@ -150,26 +128,125 @@ class TestMismatch:
         np.testing.assert_allclose(of[2], mismatch_bound(moved, 0, [[1.0]], None))
         assert len(set(np.round(of, 6))) == 3
 
-    def test_reasons(self):
-        ones, two = np.ones((1, 1)), Population([0.5, 0.5], [[1.0], [2.0]])
-        alike, three = Population([0.5, 0.5], [[1.0], [1.0]]), Population([0.2, 0.4, 0.4], [[0.0], [3.0], [-3.0]])
-        assert mismatch_reason(two, 0, ones, None) == ""
-        assert "no diversity" in mismatch_reason(alike, 0, ones, None)
-        assert "degenerate features" in mismatch_reason(two, 0, 0 * ones, None)
-        assert "everybody" in mismatch_reason(Population([1.0, 0.0], [[1.0], [2.0]]), 0, ones, None)
-        certain = Population([0.5, 0.5], [[900.0], [1000.0]])
-        assert "double precision" in mismatch_reason(certain, 0, ones, None)
-        absent = Population([0.5, 0.5, 0.0], [[1.0], [1.0], [9.0]])
-        assert "no diversity" in mismatch_reason(absent, 0, ones, None)
+    @pytest.mark.parametrize(
+        ("population", "difference", "kind", "text"),
+        [
+            (([0.5, 0.5], [[1.0], [1.0]]), [[1.0]], "mle", "no diversity"),
+            (([0.5, 0.5, 0.0], [[1.0], [1.0], [9.0]]), [[1.0]], "mle", "no diversity"),
+            (([0.5, 0.5], [[1.0], [2.0]]), [[0.0]], "mle", "degenerate features"),
+            (([1.0, 0.0], [[1.0], [2.0]]), [[1.0]], "mle", "everybody"),
+            (([0.5, 0.5], [[900.0], [1000.0]]), [[1.0]], "mle", "double precision"),
+            (([0.2, 0.4, 0.4], [[0.0], [3.0], [-3.0]]), [[1.0]], "mle", "cancel"),
+            (([0.2, 0.4, 0.4], [[0.0], [3.0], [-3.0]]), [[1.0]], "realizable", "cancel"),
+        ],
+    )
+    def test_a_bound_of_zero_has_a_reason(self, population, difference, kind, text):
+        reason = mismatch_reason(Population(*population), 0, difference, None, kind=kind)
+        assert reason.applies and text in reason.text and str(reason) == f"is zero: {reason.text}"
+        assert mismatch_bound(Population(*population), 0, difference, None, kind=kind) < 1e-300
+
+    @pytest.mark.parametrize(
+        ("population", "pairs", "kind", "text"),
+        [
+            (([0.2, 0.4, 0.4], [[0.0], [3.0], [1.0]]), [[1.0]], "two_groups", "expected two groups, got 3"),
+            (([0.2, 0.4, 0.4], [[0.0], [3.0], [1.0]]), [[1.0]], "two_groups_H", "expected two groups, got 3"),
+            (([0.5, 0.5], [[1.0], [2.0]]), [[1.0], [2.0]], "realizable", "the pooled preference is off Bradley"),
+            (([0.5, 0.5], [[1e4], [2e4]]), [[1.0], [2.0]], "realizable", "the single reward is beyond double"),
+        ],
+    )
+    def test_a_bound_that_does_not_apply_has_a_reason_and_is_an_error(self, population, pairs, kind, text):
+        reason = mismatch_reason(Population(*population), 0, pairs, None, kind=kind)
+        assert not reason.applies and text in reason.text and str(reason) == f"does not apply: {reason.text}"
+        with pytest.raises(ValueError, match=f"^kind: '{kind}' does not apply: {text}"):
+            mismatch_bound(Population(*population), 0, pairs, None, kind=kind)
+
+    @pytest.mark.parametrize("kind", ["mle", "mle_H", "two_groups", "two_groups_H"])
+    def test_where_there_is_nothing_to_say_the_reason_is_empty(self, kind):
+        # One-hot items, so that most entries of a difference are zero, and a feature that no pair tells apart.
+        population = Population([0.5, 0.5], [[1.0, 0.0, 2.0], [0.0, 1.0, 2.0]])
+        for pairs in ([[1.0, -1.0, 0.0], [0.0, 1.0, -1.0]], [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]):
+            reason = mismatch_reason(population, 0, pairs, None, kind=kind)
+            assert reason == Reason(applies=True, text="") and str(reason) == ""
+            assert mismatch_bound(population, 0, pairs, None, kind=kind) > 0.01
+
+    @pytest.mark.parametrize("kind", list(MISMATCH))
+    def test_bounds_of_many_are_those_of_each(self, kind):
+        # As many pairs as features: every pool is realizable, and the pairs are of unlike lengths.
+        instances = population_sampler(2 if "two" in kind else 4, 2, 2).draw(50, 0)
+        together = MISMATCH[kind].bound(instances)
+        calm = np.flatnonzero(np.abs(instances.logits).max(axis=(1, 2)) < 10)
+        assert len(calm) > 20
+        for b in calm:
+            population = Population(instances.weights[b], instances.parameters[b])
+            one = mismatch_bound(population, 0, instances.difference[b], instances.pair_weights[b], kind=kind)
+            np.testing.assert_allclose(together[b], one, rtol=1e-9)
+
+    @pytest.mark.parametrize("largest", [0, 1, 2])
+    def test_the_mle_bounds_of_three_features_by_hand(self, largest):
+        # Orthogonal pairs, equally often: H is diagonal, and g has one entry per pair. Group 1 is certain to e^-40.
+        lengths = np.ones(3)
+        lengths[largest] = 2.0
+        population = Population([0.4, 0.6], [np.zeros(3), 40 / lengths])
+        g = 0.6 * 0.5 * lengths / 3
+        bounds = [mismatch_bound(population, 0, np.diag(lengths), None, kind=kind) for kind in ("mle", "mle_H")]
+        np.testing.assert_allclose(bounds[0], 4 * np.linalg.norm(g) / (4 / 3))
+        np.testing.assert_allclose(bounds[1], 4 * np.sqrt((g**2 / (lengths**2 / 3)).sum()))
+
+    def test_the_realizable_bound_of_two_pairs_by_hand(self):
+        # Pairs of lengths 1 and 2, with weights .25 and .75; preferences of group 0 are 1/2, of group 1 3/4 and 9/10.
+        population = Population([0.4, 0.6], [[0.0, 0.0], [np.log(3), np.log(9) / 2]])
+        bound = mismatch_bound(population, 0, [[1.0, 0.0], [0.0, 2.0]], [0.25, 0.75], kind="realizable")
+        np.testing.assert_allclose(bound, 4 / 2 * 0.6 * (0.25 * 0.25 + 0.75 * 0.4))
+
+    @pytest.mark.parametrize("direction", [[1.0, 10.0], [1.0, 0.0], [1e-6, 1.0], [3.0, -2.0, 7.0]])
+    def test_of_all_single_rewards_that_with_the_least_norm(self, direction):
+        # All pairs lie along one direction: phi* must, too. The other route takes one instance at a time.
+        direction, rng = np.array(direction), np.random.default_rng(0)
+        pairs, parameters = np.outer([1.0, -2.0, 0.5], direction), rng.normal(size=(5, 3, len(direction)))
+        instances = Instances(np.full((5, 3), 1 / 3), parameters, np.tile(pairs, (5, 1, 1)), np.full((5, 3), 1 / 3))
+        for phi, groups in zip(instances.single_reward, parameters, strict=True):
+            one = population_mle(Population(np.full(3, 1 / 3), groups), pairs, None)
+            np.testing.assert_allclose(phi, one, rtol=1e-6, atol=1e-9)
+            np.testing.assert_allclose(phi, phi @ direction / (direction @ direction) * direction, atol=1e-9)
+
+    def test_no_pairs_tell_anything(self):
+        nothing = Instances(np.full((1, 2), 0.5), np.ones((1, 2, 2)), np.zeros((1, 3, 2)), np.full((1, 3), 1 / 3))
+        np.testing.assert_array_equal(nothing.single_reward, 0)
+        np.testing.assert_array_equal(MISMATCH["mle"].bound(nothing), 0)
+
+    def test_bounds_follow_the_unit_of_features(self):
+        # Features in another unit: parameters and mismatches scale by its inverse, in the H-norm nothing does.
+        population, pairs = Population([0.3, 0.7], [[1.0, 1.0], [2.0, 3.0]]), np.array([[1.0, 0.0], [1.0, 1.0]])
+        for unit in (1e-9, 1e9):
+            scaled = Population([0.3, 0.7], population.parameters / unit)
+            for kind in MISMATCH:
+                plain = mismatch_bound(population, 0, pairs, None, kind=kind)
+                bound = mismatch_bound(scaled, 0, pairs * unit, None, kind=kind)
+                np.testing.assert_allclose(bound * (1 if kind.endswith("_H") else unit), plain, rtol=1e-9)
+
+    @pytest.mark.parametrize(
+        ("name", "shape", "expected"),
+        [
+            ("weights", (4,), r"\(B, U\)"),
+            ("parameters", (4, 3, 2), r"\(4, 2, d\)"),
+            ("parameters", (4, 2), r"\(4, 2, d\)"),
+            ("difference", (4, 3, 1), r"\(4, n, 2\)"),
+            ("pair_weights", (5, 3), r"\(4, 3\)"),
+        ],
+    )
+    def test_instances_that_do_not_fit_together_are_named(self, name, shape, expected):
+        parts = {
+            "weights": np.full((4, 2), 0.5),
+            "parameters": np.ones((4, 2, 2)),
+            "difference": np.ones((4, 3, 2)),
+            "pair_weights": np.full((4, 3), 1 / 3),
+        }
+        with pytest.raises(ValueError, match=f"^{name}: expected shape {expected}, got"):
+            Instances(**(parts | {name: np.ones(shape)}))
+
+    def test_a_norm_that_there_is_not(self):
         with pytest.raises(ValueError, match="^norm: expected"):
-            mismatches(wide_sampler(2, 1, 1)[0](np.zeros((1, 8))), "h")
-        assert "cancel" in mismatch_reason(three, 0, ones, None, kind="realizable")
-        assert "expected two groups, got 3" in mismatch_reason(three, 0, ones, None, kind="two_groups")
-        for population, difference in [(alike, ones), (two, 0 * ones), (three, ones)]:
-            assert mismatch_bound(population, 0, difference, None) == 0
-        pairs = np.array([[1.0], [2.0]])
-        with pytest.raises(ValueError, match="kind: 'realizable' does not apply: the pooled preference is off Bradley"):
-            mismatch_bound(two, 0, pairs, None, kind="realizable")
+            mismatches(population_sampler(2, 1, 1).draw(1, 0), "h")
 
     @pytest.mark.parametrize(
         ("arguments", "name"),
@@ -177,40 +254,14 @@ class TestMismatch:
             ((0, [[1.0, 2.0]], None, "mle"), "difference"),
             ((2, [[1.0]], None, "mle"), "u"),
             ((-1, [[1.0]], None, "mle"), "u"),
+            ((True, [[1.0]], None, "mle"), "u"),
+            ((0.0, [[1.0]], None, "mle"), "u"),
             ((0, [[1.0]], [0.5], "mle"), "pair_weights"),
             ((0, [[1.0]], None, "best"), "kind"),
+            ((0, [[1.0]], None, "lower"), "kind"),
         ],
     )
     def test_bad_arguments_are_named(self, arguments, name):
         u, difference, rho, kind = arguments
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             mismatch_bound(Population([0.5, 0.5], [[1.0], [2.0]]), u, difference, rho, kind=kind)
-
-
-class TestFalsify:
-    def test_finds_a_minimum_that_random_points_miss(self):
-        def slack(x):
-            return np.linalg.norm(x - 3.0, axis=1) - 0.1
-
-        found = falsify(slack, lambda x: x, 4, n_random=1000, n_adversarial=20, seed=0)
-        assert found.random > 1 and found.slack < -0.099 and found.n_violations == 20
-        np.testing.assert_allclose(found.coordinates, 3.0, atol=0.01)
-
-    def test_where_the_statement_does_not_apply(self):
-        found = falsify(
-            lambda x: np.where(x[:, 0] > 0, x[:, 0], np.nan), lambda x: x, 1, n_random=1000, n_adversarial=5, seed=0
-        )
-        assert 400 < found.n_undefined < 600 and found.slack >= 0
-        with pytest.raises(ValueError, match="slack: expected a number"):
-            falsify(lambda x: np.full(len(x), np.nan), lambda x: x, 1, n_random=10, n_adversarial=1, seed=0)
-
-    def test_random_violations_are_counted(self):
-        # Below zero on a quarter of the line, and the descent of one start ends there, too.
-        found = falsify(lambda x: x[:, 0] + 0.6745, lambda x: x, 1, n_random=4000, n_adversarial=1, seed=0, n_steps=1)
-        assert 900 < found.n_violations < 1100
-
-    @pytest.mark.parametrize("name", ["dimension", "n_random", "n_adversarial"])
-    def test_bad_counts_are_named(self, name):
-        counts = {"dimension": 1, "n_random": 1, "n_adversarial": 1} | {name: 0}
-        with pytest.raises(ValueError, match=f"^{name}: expected at least 1, an integer, got 0"):
-            falsify(lambda x: x[:, 0], lambda x: x, **counts, seed=0)

@@ -1,0 +1,135 @@
+"""The one reward function that TRL calls: it scores texts for all groups, and a welfare turns group means into weights.
+
+Chapters 8 and 9.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import log_softmax
+
+from ..alignment.welfare import Welfare
+from .scorers import Scorer
+
+__all__ = ["GroupReward"]
+
+
+class GroupReward:
+    """Reward a text by ``w @ r(text)``, where a welfare chooses the group weights ``w`` from the batch's group means.
+
+    The weights are those of the welfare, or with a rate they move by exponentiated gradient on the dual of max-min,
+    ``w_u <- w_u exp(-rate mean_u)``, divided by their sum. Means are over the batches of all processes, so that all
+    choose the same weights. TRL takes off ``beta`` KL itself.
+
+    Parameters
+    ----------
+    rewards : Scorer
+        Calibrated rewards of U groups.
+    welfare : Welfare
+        ``weights=None`` in it means equal shares.
+    rate : float or None
+        Of exponentiated gradient; None takes the welfare's weights as they are.
+    groups : sequence of str, length U
+        Names for errors and metrics.
+    per_response : bool
+        Whether to return the minimum over groups text by text instead; a group's weight is then how often it is the
+        one.
+
+    Attributes
+    ----------
+    log_weights : ndarray, shape (U,)
+        Logarithms of the weights that exponentiated gradient has reached.
+
+    Examples
+    --------
+    >>> from maxmin_core.alignment import Egalitarian
+    >>> def rewards(prompts, completions):
+    ...     return np.array([[3.0, 1.0], [0.0, 2.0]])
+    >>> GroupReward(rewards, Egalitarian(), groups=["a", "b"])(["it"] * 2, ["is", "was"])
+    [0.0, 2.0]
+    """
+
+    __name__ = "group_reward"
+
+    def __init__(
+        self,
+        rewards: Scorer,
+        welfare: Welfare,
+        rate: float | None = None,
+        *,
+        groups: Sequence[str],
+        per_response: bool = False,
+    ) -> None:
+        self.rewards, self.welfare, self.rate, self.groups = rewards, welfare, rate, list(groups)
+        self.per_response = per_response
+        # Weights as logarithms: one that has become tiny can grow again.
+        self.log_weights = np.full(len(self.groups), -np.log(len(self.groups)))
+
+    def __call__(
+        self,
+        prompts: Sequence[str],
+        completions: Sequence[str],
+        *,
+        log_metric: Callable[[str, float], None] | None = None,
+        trainer_state: Any = None,
+        **_: Any,
+    ) -> list[float]:
+        """Score texts for all groups, move the weights, and return the weighted rewards.
+
+        Parameters
+        ----------
+        prompts : sequence of str, length n
+            How the texts begin.
+        completions : sequence of str, length n
+            How they go on.
+        log_metric : callable, (str, float) -> None, or None
+            Is told weight and mean of every group.
+        trainer_state : TrainerState or None
+            Whose step an error names.
+        **_
+            Whatever else TRL passes on.
+
+        Returns
+        -------
+        list of float, length n
+
+        Raises
+        ------
+        ValueError
+            When a group's reward is not finite: names the group and the step.
+        """
+        values = np.asarray(self.rewards(prompts, completions), dtype=float)
+        finite = np.isfinite(values).all(axis=1)
+        # A reward that is not finite would train silently: the step's advantages become zero.
+        if not finite.all():
+            step = "?" if trainer_state is None else trainer_state.global_step
+            bad = self.groups[finite.argmin()]
+            raise ValueError(f"rewards: expected finite rewards, got NaN or infinity for {bad} at step {step}")
+        means = _mean_over_processes(values)
+        if self.per_response:
+            weights = (values.argmin(axis=0) == np.arange(len(values))[:, None]).mean(axis=1)
+        else:
+            weights = self._move(means)
+        if log_metric is not None:
+            for name, weight, mean in zip(self.groups, weights, means, strict=True):
+                log_metric(f"weight/{name}", float(weight))
+                log_metric(f"value/{name}", float(mean))
+        return (values.min(axis=0) if self.per_response else weights @ values).tolist()
+
+    def _move(self, means):
+        if self.rate is None:
+            return self.welfare.weights(means)
+        self.log_weights = log_softmax(self.log_weights - self.rate * means)
+        return np.exp(self.log_weights)
+
+
+def _mean_over_processes(values):
+    """Return the mean of every group over all texts of all processes, (U,)."""
+    total = torch.tensor([*values.sum(axis=1), values.shape[1]], dtype=torch.float64)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        total = total.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+        torch.distributed.all_reduce(total)
+    total = total.cpu().numpy()
+    return total[:-1] / total[-1]

@@ -1,0 +1,132 @@
+"""A mixture of whole reward models, by hard EM over annotators. Chapter 8."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from accelerate import PartialState
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import log_expit
+from transformers import AutoTokenizer
+
+from .annotators import Choices
+from .profiles import Profile
+from .reward_model import ModelRewards, train_reward_model, whole_text
+
+__all__ = ["learn_models"]
+
+
+def learn_models(
+    reference: Path,
+    texts: tuple[Sequence[str], Sequence[str]],
+    choices: Choices,
+    assigned: ArrayLike,
+    n_groups: int,
+    profile: Profile,
+    folder: Path,
+    *,
+    seed: int,
+    n_rounds: int = 4,
+) -> tuple[ModelRewards, NDArray[np.intp]]:
+    """Learn a mixture of reward models by hard EM over annotators.
+
+    Train a model for every group on two thirds of its annotators' comparisons; then give every annotator the group
+    under which their other choices are likeliest, shares counted,
+    ``argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i))``. A model knows the choices that it was
+    trained on: judged by those nobody would move. Stop when nobody does; then train on all.
+
+    Parameters
+    ----------
+    reference : Path
+        A saved policy, from which every model starts.
+    texts : tuple of two sequences of str, each of length n_texts
+        Prompts and completions of the compared texts.
+    choices : tuple of ndarray of int, each of shape (n,)
+        Winner, loser and annotator of every comparison.
+    assigned : array_like of int, shape (A,)
+        A first guess of every annotator's group, such as that of the linear mixture.
+    n_groups : int
+        How many groups there are; 1 is a single reward.
+    profile : Profile
+        How long to train, and at which rate.
+    folder : Path
+        Where the models are trained.
+    seed : int
+        Of heads and orders.
+    n_rounds : int
+        At most so many; 0 trains on the first guess.
+
+    Returns
+    -------
+    rewards : ModelRewards
+        Not calibrated.
+    assigned : ndarray of int, shape (A,)
+        Every annotator's group.
+
+    Raises
+    ------
+    ValueError
+        When a group has no annotators in the first guess.
+
+    Warns
+    -----
+    UserWarning
+        When EM still moves annotators after the last round, or ends because a group would lose all of them.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> from maxmin_core.lm.enumerable import make_reference
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = make_reference(Path(folder))
+    ...     choices = np.array([0]), np.array([1]), np.array([0])
+    ...     given = (["p0", "p0"], ["a", "b"]), choices, [0], 2, find_profile("smoke")
+    ...     learn_models(Path(folder), *given, Path(folder) / "models", seed=0)
+    Traceback (most recent call last):
+    ValueError: assigned: expected annotators in each of 2 groups, got [1, 0] in round-0
+    """
+    winner, loser, annotator = choices
+    group = np.asarray(assigned)
+    prompts, completions = texts
+    tokenizer = AutoTokenizer.from_pretrained(reference)
+    whole = [whole_text(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
+
+    def fit(used, name):
+        count = np.bincount(group, minlength=n_groups)
+        if not count.all():
+            raise ValueError(
+                f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}"
+            )
+        models = []
+        for u in range(n_groups):
+            of_group = used & (group[annotator] == u)
+            pairs = [[whole[i] for i in side[of_group]] for side in (winner, loser)]
+            models.append(train_reward_model(reference, *pairs, profile, folder / name / f"group-{u}", seed=seed))
+        return ModelRewards([model for model, _ in models], models[0][1], count / count.sum())
+
+    order = np.argsort(annotator, kind="stable")
+    of_annotator = np.empty_like(order)
+    of_annotator[order] = np.arange(len(order)) - np.searchsorted(annotator[order], annotator[order])
+    judged = of_annotator % 3 == 0
+    n_moved = 0
+    for turn in range(n_rounds):
+        rewards = fit(~judged, f"round-{turn}")
+        score = rewards(prompts, completions)
+        joint = np.tile(np.log(rewards.shares), (len(group), 1))
+        margin = score[:, winner[judged]] - score[:, loser[judged]]
+        np.add.at(joint, annotator[judged], log_expit(margin).T)
+        moved = joint.argmax(axis=1)
+        PartialState().wait_for_everyone()
+        if len(np.unique(moved)) < n_groups:
+            warnings.warn(f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2)
+            n_moved = 0
+            break
+        n_moved = (moved != group).sum()
+        group = moved
+        if not n_moved:
+            break
+    if n_moved:
+        warnings.warn(f"n_rounds: EM still moves {n_moved} of {len(group)} annotators after {n_rounds}", stacklevel=2)
+    return fit(np.ones_like(judged), "all"), group
