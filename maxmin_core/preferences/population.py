@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_distribution, as_float, as_index
+from .._validation import as_distribution, as_float, as_index, is_count
 from ._logistic import fit_logistic
 from .comparisons import Comparisons
 from .rewards import bradley_terry
@@ -161,7 +161,7 @@ def simulate_comparisons(population, features, n_annotators, n_per_annotator, se
     features = as_float("features", features, ("n_items", population.parameters.shape[1]))
     if len(features) < 2:
         raise ValueError(f"features: expected at least two items, got {len(features)}")
-    if not isinstance(n_annotators, int | np.integer) or n_annotators < 1:
+    if not is_count(n_annotators):
         raise ValueError(f"n_annotators: expected an integer of at least 1, got {n_annotators!r}")
     counts = np.asarray(n_per_annotator)
     counts = as_index(
