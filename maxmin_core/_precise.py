@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-__all__ = ["exp_remainder", "probability_difference"]
+__all__ = ["exp_remainder", "probability_change", "probability_difference"]
 
 
 def exp_remainder(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -54,3 +54,27 @@ def probability_difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> ND
     """
     high, low = np.maximum(a, b), np.minimum(a, b)
     return np.sign(a - b) * expit(high) * expit(-low) * -np.expm1(low - high)
+
+
+def probability_change(margin: NDArray[np.float64], change: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``sigma(margin + change) - sigma(margin)`` with full relative precision, however small the change.
+
+    Parameters
+    ----------
+    margin : ndarray, any shape
+        Margins, in logits.
+    change : ndarray, of a shape that broadcasts with it
+        How much they change, in logits.
+
+    Returns
+    -------
+    ndarray
+        Differences of probabilities, in [-1, 1].
+
+    Examples
+    --------
+    >>> f"{probability_change(np.array(2.0), np.array(1e-20)):.6g}"
+    '1.04994e-21'
+    """
+    high, low = margin + np.maximum(change, 0.0), margin + np.minimum(change, 0.0)
+    return np.sign(change) * expit(high) * expit(-low) * -np.expm1(-np.abs(change))

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from maxmin_core._precise import exp_remainder, probability_difference
+from maxmin_core._precise import exp_remainder, probability_change, probability_difference
 
 
 @pytest.mark.parametrize("t", [0.0, 1e-300, -1e-9, 1e-5, 0.0099, -0.0099, 0.0101, 0.019, -0.019, 0.3, -2.0, 5.0])
@@ -33,3 +33,15 @@ def test_probability_difference_by_ball_arithmetic(a, b):
         exact = float(p - q)
     np.testing.assert_allclose(probability_difference(np.array(a), np.array(b)), exact, rtol=1e-13, atol=0)
     np.testing.assert_allclose(probability_difference(np.array(b), np.array(a)), -exact, rtol=1e-13, atol=0)
+
+
+@pytest.mark.parametrize("margin", [0.0, 3.0, -40.0, 690.0])
+@pytest.mark.parametrize("change", [0.0, 1e-300, -1e-18, 1e-9, -0.5, 7.0, -60.0])
+def test_probability_change_by_ball_arithmetic(margin, change):
+    from flint import arb, ctx
+
+    with ctx.workprec(4000):
+        after, before = (1 / (1 + (-v).exp()) for v in (arb(margin) + arb(change), arb(margin)))
+        exact = float(after - before)
+    found = probability_change(np.array(margin), np.array(change))
+    np.testing.assert_allclose(found, exact, rtol=1e-12, atol=0)

@@ -11,6 +11,7 @@ Floats = NDArray[np.float64]
 
 
 def as_shares(weights: ArrayLike | None) -> Floats | None:
+    """Return the shares of a welfare, checked, or None where none were given."""
     if weights is None:
         return None
     shares = as_float("weights", weights, ("U",))
@@ -18,6 +19,7 @@ def as_shares(weights: ArrayLike | None) -> Floats | None:
 
 
 def as_values(v: ArrayLike) -> Floats:
+    """Return the groups' values, checked: at least one, all finite."""
     v = as_float("v", v, ("U",))
     if not len(v):
         raise ValueError("v: expected the value of at least one group, got none")

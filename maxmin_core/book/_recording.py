@@ -91,7 +91,7 @@ def record_mean(claim_id: str, draws: "ArrayLike") -> tuple[Any, Any]:
     >>> print(f"{centre:.2f} +- {half:.2f}")
     2.00 +- 2.48
     """
-    centre, half = mean_interval(draws)
+    centre, half = map(float, mean_interval(draws))
     record(claim_id, centre, (centre - half, centre + half))
     return centre, half
 

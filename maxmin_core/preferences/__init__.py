@@ -2,7 +2,7 @@
 
 from .comparisons import Comparisons
 from .mixture import MixtureFit, fit_mixture
-from .population import Population, diversity, population_mle, simulate_comparisons
+from .population import Population, diversity, match_groups, population_mle, simulate_comparisons
 from .rewards import annotator_agreement, annotator_log_likelihood, bradley_terry, fit_bradley_terry
 from .selection import select_n_groups
 
@@ -16,6 +16,7 @@ __all__ = [
     "diversity",
     "fit_bradley_terry",
     "fit_mixture",
+    "match_groups",
     "population_mle",
     "select_n_groups",
     "simulate_comparisons",

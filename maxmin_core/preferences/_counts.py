@@ -1,6 +1,7 @@
 """The likelihood of every annotator under many rewards at once, with its derivatives: what EM climbs on."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -55,6 +56,11 @@ class Counts:
         z, coordinates = well_scaled(difference)
         return cls(z, coordinates, won, lost, l2, l2 * coordinates.T @ coordinates)
 
+    @cached_property
+    def reach(self):
+        """Length of the longest row of z: no margin is larger than this times the length of phi."""
+        return np.sqrt(np.einsum("pi,pi->p", self.z, self.z).max())
+
     @property
     def total(self):
         """Comparisons by annotator, (A,)."""
@@ -99,8 +105,13 @@ class Counts:
     def _weighted_moments(self, weight, block=512):
         """Return sum_p weight[p, c] z_p z_p^T for every column c, by blocks of rows that stay in cache."""
         r, n_columns = self.z.shape[1], weight.shape[1]
-        moments = np.zeros((r, n_columns * r))
+        # Where there are many rows, whichever of the two factors is smaller is multiplied out.
+        outer = n_columns > r and len(self.z) > 10_000
+        moments = np.zeros((n_columns, r * r) if outer else (r, n_columns * r))
         for start in range(0, len(self.z), block):
             rows, weights = self.z[start : start + block], weight[start : start + block]
-            moments += rows.T @ (rows[:, None, :] * weights[:, :, None]).reshape(len(rows), -1)
-        return moments.reshape(r, n_columns, r).swapaxes(0, 1)
+            if outer:
+                moments += weights.T @ (rows[:, :, None] * rows[:, None, :]).reshape(len(rows), -1)
+            else:
+                moments += rows.T @ (rows[:, None, :] * weights[:, :, None]).reshape(len(rows), -1)
+        return moments.reshape(n_columns, r, r) if outer else moments.reshape(r, n_columns, r).swapaxes(0, 1)

@@ -11,7 +11,7 @@ __all__ = ["search", "starts"]
 # Up to this size every restart is followed to the end, on all data.
 _SMALL_ANNOTATORS, _SMALL_COMPARISONS = 1000, 20_000
 # Above it the restarts take so many passes on about so many comparisons, then the best few a few passes on all data.
-_PASSES, _FINALISTS, _FEW = 30, 3, 10
+_PASSES, _FINALISTS, _FEW, _GROWING = 30, 3, 10, 3
 
 
 def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng):
@@ -77,7 +77,7 @@ def _grow(counts, n_groups, assignment):
     """Return shares (1, K) and phi (1, K, r): from one group on, that group is split whose halves climb highest."""
     begin = first_step(counts, np.ones((counts.won.shape[0], 1, 1)))
     for k in range(1, n_groups + 1):
-        run = climb(counts, *begin, assignment, 5, 1e-6)
+        run = climb(counts, *begin, assignment, _GROWING, 1e-6)
         best = run.value.argmax()
         begin = run.shares[best][None], run.phi[best][None]
         if k < n_groups:

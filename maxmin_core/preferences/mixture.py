@@ -128,25 +128,35 @@ def fit_mixture(
         best = follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
     else:
         best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
-    for complaint in _complaints(counts, best, assignment, tol):
-        warn(f"fit_mixture: {complaint}")
-    return _finish(counts, best, assignment)
+    if not best.converged:
+        warn(f"fit_mixture: stopped at max_iter={max_iter} before the objective settled to {tol:g}")
+    return _finish(counts, best, assignment == "hard", tol)
 
 
-def _finish(counts, best, assignment):
-    """Return the best climb as a MixtureFit, groups by falling share."""
-    hard = assignment == "hard"
-    shares, phi = best.shares, best.phi
+def _finish(counts, best, hard, tol):
+    """Return the best climb as a MixtureFit, groups by falling share; warn of what they are not."""
+    shares, phi, value = best.shares, best.phi, best.history[-1]
+    likelihood, down = counts.log_likelihood(phi)
     if hard:
         # The shares of the last assignment, not of the one before the last step.
-        shares = posterior(counts.log_likelihood(phi)[0], shares, True)[1].mean(axis=0)
+        shares = posterior(likelihood, shares, True)[1].mean(axis=0)
     order = np.argsort(-shares, kind="stable")
-    shares, phi = shares[order], phi[order]
-    likelihood, _ = counts.log_likelihood(phi)
+    shares, phi, likelihood, down = shares[order], phi[order], likelihood[:, order], down[:, order]
+    q = posterior(likelihood, shares, hard)[1]
+    if not counts.penalty.any():
+        _warn_of_divergence(counts, best.converged, shares, phi, down, q)
+    if len(shares) > 1:
+        fewer, n_fewer = _best_of_fewer(counts, value, likelihood, q, shares, phi, hard)
+        if value <= fewer + tol * max(abs(value), 1.0):
+            warn(
+                f"fit_mixture: the objective (log-likelihood minus penalty) of {len(shares)} groups, {value:.3f}, is "
+                f"not above that of {n_fewer}, {fewer:.3f}: some group has found nothing; expected more restarts, "
+                "another seed or start, fewer groups, or a smaller l2"
+            )
     return MixtureFit(
         weights=shares,
         parameters=phi @ counts.coordinates.T,
-        responsibilities=posterior(likelihood, shares, hard)[1],
+        responsibilities=q,
         log_likelihood=float(posterior(likelihood, shares, False)[0].sum()),
         history=best.history,
         converged=best.converged,
@@ -154,48 +164,37 @@ def _finish(counts, best, assignment):
     )
 
 
-def _complaints(counts, best, assignment, tol):
-    """Return what went wrong in the best climb, a list of sentences."""
-    found, hard = [], assignment == "hard"
-    n_groups, value, shares, phi = len(best.shares), best.history[-1], best.shares, best.phi
-    if not best.converged:
-        found.append(f"stopped at max_iter={len(best.history) - 1} before the objective settled to {tol:g}")
-    likelihood, down = counts.log_likelihood(phi)
-    q = posterior(likelihood, shares, hard)[1]
+def _warn_of_divergence(counts, converged, shares, phi, down, q):
+    """Warn where some reward still grows though the likelihood has become flat."""
     # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
     step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    stride, reach = (np.abs(counts.z @ part[q.any(axis=0)].T).max() for part in (step, phi))
-    if not counts.penalty.any() and stride > 0.3 and (best.converged or reach > 30):
-        found.append(
-            f"a margin of {reach:.0f} logits and rising; the choices within some group are separable, or nearly, and "
-            "its reward diverges; expected overlapping choices or l2 > 0"
+    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
+    if stride > 0.3 and (converged or reach > 30):
+        warn(
+            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
+            "nearly, and its reward diverges; expected overlapping choices or l2 > 0"
         )
-    if n_groups > 1:
-        fewer, n_fewer = _best_of_fewer(counts, likelihood, q, shares, phi, hard)
-        if value <= fewer + tol * max(abs(value), 1.0):
-            found.append(
-                f"the objective (log-likelihood minus penalty) of {n_groups} groups, {value:.3f}, is not above that of "
-                f"{n_fewer}, {fewer:.3f}: some group has found nothing; expected more restarts, another seed or start, "
-                "fewer groups, or a smaller l2"
-            )
-    return found
 
 
-def _best_of_fewer(counts, likelihood, q, shares, phi, hard):
+def _best_of_fewer(counts, value, likelihood, q, shares, phi, hard):
     """Return the objective and the number of groups of the best smaller mixture at hand.
 
     These are the best single reward, exact as that problem is convex, and the mixture without one of its groups, whose
     share goes to the group that explains its annotators best.
     """
-    alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 100, 1e-9)
+    alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 1, 1e-9)
+    first, second = (float(values[0]) for values in alone.history)
+    if second + 10 * (second - first) >= value:
+        # Each step of Newton's method gains less than the one before; only here can they reach so far.
+        alone = climb(counts, alone.shares, alone.phi, "soft", 100, 1e-9)
     found = [(float(alone.value[0]), 1)]
     ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
     for k in range(len(shares)):
         others = np.flatnonzero(np.arange(len(shares)) != k)
         share = shares[others]
         share[np.argmax(q[:, k] @ likelihood[:, others])] += shares[k]
-        value = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
-        found.append((float(value), len(share)))
+        without = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
+        found.append((float(without), len(share)))
     return max(found)
 
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from .._validation import as_distribution, as_float, as_index
+from .._validation import as_distribution, as_float, as_index, is_count
 from ._logistic import fit_logistic
 from .comparisons import Comparisons
 from .rewards import bradley_terry
 
-__all__ = ["Population", "diversity", "population_mle", "simulate_comparisons"]
+__all__ = ["Population", "diversity", "match_groups", "population_mle", "simulate_comparisons"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,6 +95,49 @@ def diversity(p, q, pair_weights=None):
     return float(as_distribution("pair_weights", pair_weights, len(p)) @ np.abs(p - q))
 
 
+def match_groups(known: ArrayLike, learned: ArrayLike) -> NDArray[np.int64]:
+    """Return for every known group the learned group that stands for it: groups of a fit have no names.
+
+    No learned group stands for two, and the sum of squared distances ``sum_u ||known_u - learned_m(u)||^2`` is as small
+    as it can be (linear assignment). Rows may be rewards, or who belongs to a group (one number a person): with zeros
+    and ones, the assignment that puts most people right.
+
+    Parameters
+    ----------
+    known : array_like, shape (U, d)
+        One row a group.
+    learned : array_like, shape (K, d)
+        One row a group in the same coordinates, K at least U.
+
+    Returns
+    -------
+    ndarray of int, shape (U,)
+        ``learned[match_groups(known, learned)]`` is in the order of the known groups.
+
+    Raises
+    ------
+    ValueError
+        On rows of different lengths, numbers that are not finite, or fewer learned groups than known ones.
+
+    References
+    ----------
+    Kuhn (1955). The Hungarian method for the assignment problem. Naval Research Logistics Quarterly 2.
+
+    Examples
+    --------
+    >>> match_groups([[1.0, -1.0], [0.0, 0.0]], [[0.1, -0.1], [0.9, -1.2]]).tolist()
+    [1, 0]
+    """
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
+    known = as_float("known", known, ("U", "d"))
+    learned = as_float("learned", learned, ("K", known.shape[1]))
+    if len(learned) < len(known):
+        raise ValueError(f"learned: expected at least {len(known)} groups, as many as are known, got {len(learned)}")
+    apart = ((known[:, None] - learned) ** 2).sum(axis=2)
+    return linear_sum_assignment(apart)[1]
+
+
 def simulate_comparisons(population, features, n_annotators, n_per_annotator, seed):
     """Draw comparisons by simulated annotators: a group each from eta, pairs of items at random, answers from p_u.
 
@@ -117,7 +161,7 @@ def simulate_comparisons(population, features, n_annotators, n_per_annotator, se
     features = as_float("features", features, ("n_items", population.parameters.shape[1]))
     if len(features) < 2:
         raise ValueError(f"features: expected at least two items, got {len(features)}")
-    if not isinstance(n_annotators, int | np.integer) or n_annotators < 1:
+    if not is_count(n_annotators):
         raise ValueError(f"n_annotators: expected an integer of at least 1, got {n_annotators!r}")
     counts = np.asarray(n_per_annotator)
     counts = as_index(

@@ -7,6 +7,7 @@ from ._balls import (
     ball_max,
     ball_min,
     dot,
+    in_full_precision,
     inverse_form,
     largest_eigenvalue,
     norm,
@@ -14,22 +15,26 @@ from ._balls import (
 )
 
 
+@in_full_precision
 def mle(instance):
     """Return 4 ||g|| / lambda_max(H) and the mismatch."""
     return 4 * norm(_pull(instance)) / largest_eigenvalue(_moment(instance)), instance.mismatch
 
 
+@in_full_precision
 def mle_in_h(instance):
     """Return 4 ||g||_{H^+} and the mismatch in the H-norm."""
     return 4 * inverse_form(_moment(instance), _pull(instance)).sqrt(), instance.mismatch_in_h
 
 
+@in_full_precision
 def realizable(instance):
     """Return (4/R) E_rho|p_bar - p_0| and the mismatch."""
     apart = instance.pair_mean([abs(a) for a in _pooled_apart(instance)])
     return 4 / _longest(instance) * apart, instance.mismatch
 
 
+@in_full_precision
 def two_groups(instance):
     """Return (4/R) (1 - eta(0)) E[|p_1 - p_0| |l_1 - l_0|] / E|l_1 - l_0| and the mismatch."""
     apart, logits_apart = _between(instance)
@@ -38,6 +43,7 @@ def two_groups(instance):
     return 4 / _longest(instance) * as_ball(1 - instance.weights[0]) * weighted, instance.mismatch
 
 
+@in_full_precision
 def two_groups_in_h(instance):
     """Return 16 (1 - eta(0)) Diversity^2 / ||phi_1 - phi_0||_H and the mismatch in the H-norm."""
     apart, logits_apart = _between(instance)
@@ -46,6 +52,7 @@ def two_groups_in_h(instance):
     return 16 * as_ball(1 - instance.weights[0]) * square(diversity) / spread, instance.mismatch_in_h
 
 
+@in_full_precision
 def lower(instance):
     """Return the larger of the two lower bounds from range and variances, and the gap."""
     variance, variance_u, a, _ = _spreads(instance)
@@ -53,6 +60,7 @@ def lower(instance):
     return ball_max([variance * near, variance_u * far]), instance.gap
 
 
+@in_full_precision
 def upper(instance):
     """Return the smallest of the three upper bounds from range and variances, and the gap."""
     variance, variance_u, a, spread = _spreads(instance)
@@ -61,18 +69,21 @@ def upper(instance):
     return ball_min([variance * near, variance_u * far, hoeffding]), instance.gap
 
 
+@in_full_precision
 def pairwise(instance):
     """Return (8 / beta) sum of m (p_phi - p_u)^2 and the gap."""
     squared = [square(v) for v in _single_apart(instance)]
     return 8 / as_ball(instance.beta) * dot(_reach(instance), squared), instance.gap
 
 
+@in_full_precision
 def observable(instance):
     """Return (8 c / beta) E_rho (p_phi - p_u)^2 and the gap."""
     squared = instance.pair_mean([square(v) for v in _single_apart(instance)])
     return 8 * _coverage(instance) / as_ball(instance.beta) * squared, instance.gap
 
 
+@in_full_precision
 def impossibility(instance):
     """Return (8 c / beta) ||g||^2_{H^+} and the gap."""
     form = inverse_form(_moment(instance), _pull(instance))

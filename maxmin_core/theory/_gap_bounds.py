@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._precise import probability_difference
+from .._precise import probability_change
 from . import _mismatch
 from ._gaps import pair_weights_of, pairwise_differences
 
@@ -78,14 +78,12 @@ def _coverage(alignments):
 
 
 def _preferences_apart(alignments):
-    """Return p_phi - p_u of all pairs, (B, X, P)."""
+    """Return p_u - p_phi of all pairs, (B, X, P)."""
     difference = alignments.difference
-    return probability_difference(
-        *(
-            (difference @ parameter[:, None, :, None])[..., 0]
-            for parameter in (alignments.phi, alignments.phi + alignments.delta)
-        )
+    margin, change = (
+        (difference @ parameter[:, None, :, None])[..., 0] for parameter in (alignments.phi, alignments.delta)
     )
+    return probability_change(margin, change)
 
 
 def _covariance(alignments, step):

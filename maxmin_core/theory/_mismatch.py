@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, log_expit, ndtr, softmax
 
 from .._newton import backtrack, newton_step
-from .._precise import probability_difference
+from .._precise import probability_change, probability_difference
 from ._sampler import Sampler, check_shapes
 
 __all__ = ["Instances", "mismatches", "population_sampler"]
@@ -265,8 +265,9 @@ def displacements(instances):
     z = difference @ basis
     apart = _pooled_apart(instances)
     for _ in range(3):
-        margin = logits[:, 0] + np.einsum("bnd,bd->bn", difference, delta)
-        residual = probability_difference(margin, logits[:, 0]) - apart
+        change = np.einsum("bnd,bd->bn", difference, delta)
+        margin = logits[:, 0] + change
+        residual = probability_change(logits[:, 0], change) - apart
         gradient = np.einsum("bn,bnd->bd", rho * residual, z)
         curvature = rho * expit(margin) * expit(-margin)
         step = newton_step(z.swapaxes(-1, -2) @ (curvature[..., None] * z), gradient)
@@ -322,7 +323,7 @@ def _between(instances):
     if instances.n_groups != 2:
         raise ValueError(f"instances: expected two groups, got {instances.n_groups}")
     logits = instances.logits
-    return np.abs(instances.apart[:, 1]), np.abs(logits[:, 1] - logits[:, 0]), 1 - instances.weights[:, 0]
+    return np.abs(instances.apart[:, 1]), np.abs(logits[:, 1] - logits[:, 0]), instances.weights[:, 1]
 
 
 def _longest(instances):

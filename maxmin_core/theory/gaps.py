@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
 from .._validation import as_float, as_log_reference, as_policy, in_nats
-from ..alignment.policies import kl_divergence
+from ..alignment import kl_divergence
 from . import _gap_bounds
 from ._gaps import Alignments, alignment_gaps, alignment_sampler, checked_alignment, pooled_alignments, pooled_sampler
 

@@ -8,7 +8,7 @@ Chapter 3.
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..preferences.population import Population
+from ..preferences import Population
 from . import _gap_bounds
 from ._gaps import checked_alignment, pooled_alignments, with_pairs
 from ._mismatch import group_first

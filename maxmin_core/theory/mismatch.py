@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_distribution, as_float
-from ..preferences.comparisons import Comparisons
-from ..preferences.population import Population
-from ..preferences.rewards import bradley_terry
+from ..preferences import Comparisons, Population, bradley_terry
 from ._mismatch import Instances, group_first, mismatches, population_sampler
 from .statements import MISMATCH
 
@@ -178,7 +176,7 @@ def mismatch_reason(
     text = ""
     if not instances.difference.any():
         text = "the compared differences are all zero (degenerate features)"
-    elif instances.weights[0, 0] == 1:
+    elif not present[1:].any():
         text = "the group is everybody"
     elif np.ptp(logits[present], axis=0).max() == 0:
         text = "the groups prefer alike (no diversity)"

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .._validation import as_distribution, as_policy
-from ..alignment.bargaining import Regret
-from ..alignment.solution import Solution, solve
+from ..alignment import Regret, Solution, solve
 from .gaps import alignment_gap
 
 __all__ = ["chernoff_information", "price_of_sharing"]

@@ -1,7 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from maxmin_core.data import load_survey
 from maxmin_core.preferences import Comparisons
 
 
@@ -48,6 +51,72 @@ class TestComparisons:
         assert (len(comparisons), comparisons.n_items, comparisons.n_annotators) == (2, 2, 4)
 
 
+class TestTake:
+    comparisons = Comparisons(
+        [[0.0], [1.0], [3.0]], [0, 1, 2, 0, 1], [1, 2, 0, 2, 0], [2, 0, 2, 3, 0], items=("a", "b", "c")
+    )
+
+    def test_by_hand(self):
+        taken = self.comparisons.take([2, 0])
+        np.testing.assert_array_equal(taken.annotator, [0, 0, 1, 1])
+        np.testing.assert_array_equal(taken.winner, [0, 2, 1, 1])
+        np.testing.assert_array_equal(taken.loser, [1, 0, 2, 0])
+        assert taken.items == ("a", "b", "c")
+        np.testing.assert_array_equal(taken.features, self.comparisons.features)
+
+    def test_twice_is_two_people(self):
+        taken = self.comparisons.take([3, 2, 3])
+        np.testing.assert_array_equal(taken.annotator, [0, 1, 1, 2])
+        np.testing.assert_array_equal(taken.winner, [0, 0, 2, 0])
+
+    def test_who_made_no_comparison_keeps_a_number(self):
+        np.testing.assert_array_equal(self.comparisons.take([1, 3]).annotator, [1])
+
+    @given(st.integers(0, 2**32 - 1))
+    def test_by_a_loop(self, seed):
+        rng = np.random.default_rng(seed)
+        first = rng.integers(4, size=30)
+        comparisons = Comparisons(np.eye(4), first, (first + 1) % 4, rng.integers(6, size=30))
+        people = rng.integers(comparisons.n_annotators, size=8)
+        rows = [(k, row) for k, i in enumerate(people) for row in np.flatnonzero(comparisons.annotator == i)]
+        if rows:
+            taken = comparisons.take(people)
+            np.testing.assert_array_equal(taken.annotator, [k for k, _ in rows])
+            np.testing.assert_array_equal(taken.winner, comparisons.winner[[row for _, row in rows]])
+
+    def test_everybody_in_order_is_the_same_data(self):
+        survey = Comparisons.from_frame(load_survey()[0])
+        same = survey.take(np.arange(192))
+        for name in ("winner", "loser", "annotator", "features"):
+            np.testing.assert_array_equal(getattr(same, name), getattr(survey, name))
+        assert same.items == survey.items
+
+    @pytest.mark.parametrize("annotators", [[4], [-1], [0.0], [True, False], [[0]]])
+    def test_bad_annotators_are_named(self, annotators):
+        with pytest.raises(ValueError, match="^annotators: expected"):
+            self.comparisons.take(annotators)
+
+    @pytest.mark.parametrize("annotators", [[1], np.array([], dtype=int)])
+    def test_nobody_who_chose_is_refused(self, annotators):
+        with pytest.raises(ValueError, match="^winner: expected at least one comparison"):
+            self.comparisons.take(annotators)
+
+    def test_where(self):
+        kept = self.comparisons.where(self.comparisons.winner != 1)
+        np.testing.assert_array_equal(kept.annotator, [2, 2, 3])
+        np.testing.assert_array_equal(kept.loser, [1, 0, 2])
+        assert kept.items == ("a", "b", "c")
+
+    @pytest.mark.parametrize("mask", [[True], [0, 1, 1, 0, 1], [[True] * 5]])
+    def test_bad_masks_are_named(self, mask):
+        with pytest.raises(ValueError, match="^mask: expected"):
+            self.comparisons.where(mask)
+
+    def test_nothing_left_is_refused(self):
+        with pytest.raises(ValueError, match="^winner: expected at least one comparison"):
+            self.comparisons.where(np.zeros(5, dtype=bool))
+
+
 class TestFromFrame:
     frame = pd.DataFrame(
         {"respondent": [7, 3], "first": ["b", "a"], "second": ["a", "c"], "choice": ["first", "second"]}
@@ -82,6 +151,12 @@ class TestFromFrame:
     def test_bad_tables_are_named(self, change, message):
         with pytest.raises(ValueError, match=message):
             Comparisons.from_frame(change(self.frame))
+
+    @pytest.mark.parametrize(("column", "values"), [("respondent", [7, "x"]), ("first", ["b", 1])])
+    def test_names_of_several_types_are_named(self, column, values):
+        frame = self.frame.assign(**{column: values})
+        with pytest.raises(ValueError, match=f"^df: expected names of one type in column .*{column}.*mixture"):
+            Comparisons.from_frame(frame)
 
     def test_an_item_without_features(self):
         with pytest.raises(ValueError, match="features: expected a row for every item, got none for 'c'"):

@@ -95,6 +95,39 @@ def test_separable_data_are_refused_unless_penalised(difference, wins, losses):
         assert np.isfinite(fit_logistic(difference, wins, losses, l2=l2)).all()
 
 
+def one_strict_row(among):
+    """Overlapping choices along the first direction, and a single one that has anything of the second."""
+    difference = np.zeros((among + 1, 2))
+    difference[:, 0] = np.where(np.arange(among + 1) % 2, 1.0, -1.0)
+    difference[-1] = 0.2, 1.0
+    return difference
+
+
+@pytest.mark.parametrize("among", [2, 3000, 30_000])
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_one_strict_row_among_many_makes_data_separable(among, scale):
+    difference = one_strict_row(among) * [1.0, scale]
+    with pytest.raises(ValueError, match="separable"):
+        fit_logistic(difference, np.ones(among + 1))
+    # With one choice against it, it does not: the margin of that row is log 2, whatever its unit.
+    difference = np.vstack([difference, -difference[-1:]])
+    wins = np.ones(among + 2)
+    wins[-2] = 2.0
+    margin = difference[-2] @ fit_logistic(difference, wins)
+    np.testing.assert_allclose(margin, np.log(2), rtol=1e-7)
+
+
+@pytest.mark.parametrize("losses", [None, [0.0, 0.0, 0.0]])
+def test_separable_data_with_a_pair_of_equal_items(losses):
+    # Whoever chose between equal items says nothing, for or against.
+    difference, wins = np.array([[1.0], [2.0], [0.0]]), np.ones(3)
+    losses = None if losses is None else np.array(losses)
+    with pytest.raises(ValueError, match="separable"):
+        fit_logistic(difference, wins, losses)
+    overlapping = np.vstack([difference, -difference])
+    np.testing.assert_allclose(fit_logistic(overlapping, np.ones(6)), 0.0, atol=1e-12)
+
+
 def test_two_sided_rows_keep_data_from_being_separable():
     # Every one-sided choice agrees with phi > 0, and one pair is split 10^14 to 1: far out, and finite.
     phi = fit_logistic(np.array([[1.0], [1.0]]), np.array([1.0, 1e14]), np.array([0.0, 1.0]))

@@ -13,7 +13,6 @@ from maxmin_core.preferences import (
     annotator_log_likelihood,
     fit_bradley_terry,
     fit_mixture,
-    select_n_groups,
     simulate_comparisons,
 )
 
@@ -36,10 +35,6 @@ def simulated(seed, n_groups=2, n_annotators=40, n_per_annotator=10, n_items=6, 
 def mixture_log_likelihood(weights, parameters, comparisons):
     with np.errstate(divide="ignore"):
         return logsumexp(annotator_log_likelihood(parameters, comparisons).T + np.log(weights), axis=1).sum()
-
-
-def mixture_of_one(fit, comparisons, i):
-    return logsumexp(annotator_log_likelihood(fit.parameters, comparisons)[:, i] + np.log(fit.weights))
 
 
 class TestSurvey:
@@ -233,44 +228,6 @@ class TestFit:
         fit = fit_mixture(survey, 2)
         np.testing.assert_allclose(fit.bic(survey), -2 * fit.log_likelihood + 11 * np.log(192))
 
-    @pytest.mark.filterwarnings("ignore:select_n_groups")  # a third group that is not there may run away
-    def test_select_n_groups(self):
-        _, comparisons, _ = simulated(11, 2, n_annotators=120, n_per_annotator=40)
-        for criterion in ("heldout", "bic", "bic_comparisons"):
-            table = select_n_groups(comparisons, [1, 2, 3], criterion=criterion, n_folds=3, n_restarts=4)
-            assert table.chosen.sum() == 1 and list(table.index) == [1, 2, 3]
-            assert table.chosen[2] or criterion == "heldout"
-        assert (np.diff(table.log_likelihood) > 0).all()
-        assert table.heldout[2] > table.heldout[1] + 1
-        difference = table.bic_comparisons - table.bic
-        np.testing.assert_allclose(difference, [(6 * k - 1) * np.log(40) for k in (1, 2, 3)])
-
-    def test_heldout_is_over_annotators_by_hand(self):
-        _, comparisons, _ = simulated(12, n_annotators=4, n_per_annotator=50)
-        table = select_n_groups(comparisons, [1], n_folds=4)
-        by_hand = []
-        for i in range(4):
-            phi = fit_bradley_terry(comparisons, sample_weight=comparisons.annotator != i)
-            by_hand.append(annotator_log_likelihood(phi, comparisons)[i])
-        np.testing.assert_allclose(table.heldout[1], np.mean(by_hand), rtol=1e-6)
-        both = select_n_groups(comparisons, [1, 2], n_folds=4, l2=0.5)
-        assert (both.behind == 0).sum() == 1 and both.behind.min() == 0
-        apart = []
-        for i in range(4):
-            kept = np.flatnonzero(np.arange(4) != i)
-            rows = np.isin(comparisons.annotator, kept)
-            part = Comparisons(
-                comparisons.features,
-                comparisons.winner[rows],
-                comparisons.loser[rows],
-                np.searchsorted(kept, comparisons.annotator[rows]),
-            )
-            fits = [fit_mixture(part, k, l2=0.5) for k in (1, 2)]
-            apart.append([mixture_of_one(fit, comparisons, i) for fit in fits])
-        apart = np.diff(np.array(apart), axis=1)[:, 0]
-        np.testing.assert_allclose(both.behind.max(), abs(apart.mean()), rtol=1e-3)
-        np.testing.assert_allclose(both.behind_se.max(), apart.std(ddof=1) / 2, rtol=1e-3)
-
 
 class TestBadInput:
     @pytest.mark.parametrize(
@@ -295,6 +252,15 @@ class TestBadInput:
         _, comparisons, _ = simulated(0)
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             fit_mixture(comparisons, n_groups, **change)
+
+    @pytest.mark.parametrize("row", [[0.5, 0.6], [1.5, -0.5], [0.0, 0.0], [0.5, 0.5 + 1e-6]])
+    @pytest.mark.parametrize("place", [0, 17, 39])
+    def test_one_bad_row_of_a_start_is_named(self, row, place):
+        _, comparisons, _ = simulated(0)
+        start = np.full((40, 2), 0.5)
+        start[place] = row
+        with pytest.raises(ValueError, match=rf"^start: expected rows that are distributions, got .* in row {place}$"):
+            fit_mixture(comparisons, 2, start=start)
 
     def test_a_silent_annotator_is_named(self):
         comparisons = Comparisons(np.eye(2), [0, 0, 1], [1, 1, 0], [0, 2, 2])
@@ -332,20 +298,3 @@ class TestBadInput:
         _, comparisons, _ = simulated(1)
         with pytest.warns(RuntimeWarning, match="stopped at max_iter=2"):
             assert not fit_mixture(comparisons, 3, max_iter=2).converged
-
-    @pytest.mark.parametrize(
-        ("candidates", "change", "name"),
-        [
-            ([], {}, "candidates"),
-            ([1], {"criterion": "aic"}, "criterion"),
-            ([1], {"n_folds": 1}, "n_folds"),
-            ([1], {"n_folds": 41}, "n_folds"),
-            ([33], {"n_folds": 5}, "candidates"),
-            ([1], {"seed": np.random.default_rng(0)}, "seed"),
-            ([1], {"start": np.ones((40, 1))}, "start"),
-        ],
-    )
-    def test_select_names_bad_arguments(self, candidates, change, name):
-        _, comparisons, _ = simulated(0)
-        with pytest.raises(ValueError, match=f"^{name}: expected"):
-            select_n_groups(comparisons, candidates, **change)

@@ -10,7 +10,6 @@ from maxmin_core.preferences import (
     annotator_log_likelihood,
     fit_bradley_terry,
     fit_mixture,
-    select_n_groups,
     simulate_comparisons,
 )
 from maxmin_core.preferences import _starts as module
@@ -248,21 +247,3 @@ class TestNoBetterThanFewer:
         survey = Comparisons.from_frame(load_survey()[0])
         for k in (2, 3, 4):
             fit_mixture(survey, k)  # warnings are errors
-
-    def test_select_n_groups_says_it_once(self):
-        comparisons = alike((30, [(0, 1), (1, 2), (1, 0)]))
-        with pytest.warns(RuntimeWarning) as caught:
-            select_n_groups(comparisons, [1, 2], n_folds=2, l2=5.0)
-        said = [str(warning.message) for warning in caught]
-        assert all(line.startswith("select_n_groups: with 2 groups, ") for line in said)
-        assert sum("is not above that of 1" in line for line in said) == 2
-        assert sum("in 2 of 2 folds, the first: fit_mixture: " in line for line in said) == 1
-        assert all(warning.filename == __file__ for warning in caught)
-
-    def test_select_n_groups_compares_the_candidates(self):
-        # From one restart each, six groups end sixteen nats below five.
-        survey = Comparisons.from_frame(load_survey()[0])
-        with pytest.warns(
-            RuntimeWarning, match=r"with 6 groups, the objective, -1314.8\d+, is below that with 5, -1298.6"
-        ):
-            select_n_groups(survey, [5, 6], n_folds=2, n_restarts=1, l2=0.5, seed=3)

@@ -169,6 +169,14 @@ class TestMismatch:
             assert reason == Reason(applies=True, text="") and str(reason) == ""
             assert mismatch_bound(population, 0, pairs, None, kind=kind) > 0.01
 
+    def test_a_group_that_is_nearly_everybody_is_not_everybody(self):
+        # A share that rounds to one, and another group all the same: the bound is small, not zero.
+        population = Population([1.0, 1e-18], [[0.0], [2.0]])
+        for kind in ("mle", "mle_H", "realizable", "two_groups"):
+            assert mismatch_reason(population, 0, [[1.0]], None, kind=kind) == Reason(applies=True, text="")
+            bound = mismatch_bound(population, 0, [[1.0]], None, kind=kind)
+            np.testing.assert_allclose(bound, 4e-18 * (1 / (1 + np.exp(-2.0)) - 0.5))
+
     @pytest.mark.parametrize("kind", list(MISMATCH))
     def test_bounds_of_many_are_those_of_each(self, kind):
         # As many pairs as features: every pool is realizable, and the pairs are of unlike lengths.

@@ -20,6 +20,7 @@ from maxmin_core.theory import (
 )
 
 EXACT = [name for name, statement in STATEMENTS.items() if statement.exact is not None]
+ONE = ((F(1, 2), F(1, 2)), ((0,), (2,)), ((1,), (0,)), (F(1, 2), F(1, 2)), (1,))
 
 
 def as_floats(values):
@@ -90,6 +91,25 @@ def test_what_an_exact_instance_offers_agrees_with_floats():
         assert exact.n_groups == instances.n_groups and exact.realizable == (len(exact.features) == 2)
 
 
+@pytest.mark.parametrize("exponent", [4, 20, 45, 60])
+@pytest.mark.parametrize("n_responses", [2, 3])
+def test_floats_keep_their_digits_where_the_others_are_few(exponent, n_responses):
+    # phi* and phi_0 agree in as many digits as the others are few: no subtraction of one from the other will do.
+    few = F(1, 2**exponent)
+    if n_responses == 2:
+        exact = Exact((1 - few, few), ((2,), (-1,)), *ONE[2:])
+    else:
+        reference, rho = (F(1, 4), F(1, 4), F(1, 2)), (F(1, 2), F(1, 4), F(1, 4))
+        exact = Exact((1 - few, few), ((2, 1), (-1, F(1, 2))), ((1, 0), (0, 1), (1, 2)), reference, rho)
+    instances, alignments = in_floats(exact)
+    for name in EXACT:
+        statement = STATEMENTS[name]
+        if statement.reasons(exact) == "":
+            instance = (instances, alignments) if name == "impossibility" else alignments if name in GAP else instances
+            found = [float(side(instance)[0]) for side in (statement.bound, statement.truth)]
+            np.testing.assert_allclose(found, [float(ball) for ball in statement.exact(exact)], rtol=1e-9, err_msg=name)
+
+
 def test_the_grid_is_what_it_says():
     instances = exact_grid(2, seed=3)
     assert len(instances) == 2 * 72 and instances == exact_grid(2, seed=3) != exact_grid(2, seed=4)
@@ -144,9 +164,6 @@ def test_gap_by_hand():
     p_bar = 0.25 + 0.5 / (1 + np.exp(-2.0))
     by_hand = p_bar * np.log(2 * p_bar) + (1 - p_bar) * np.log(2 - 2 * p_bar)
     np.testing.assert_allclose(float(exact.gap.mid()), by_hand)
-
-
-ONE = ((F(1, 2), F(1, 2)), ((0,), (2,)), ((1,), (0,)), (F(1, 2), F(1, 2)), (1,))
 
 
 @pytest.mark.parametrize(
