@@ -1,16 +1,41 @@
-"""The survey that comes with the book: 192 people, 15 forced choices each between six political options."""
+"""The survey that comes with the book: 192 people, 15 forced choices each between six political options.
+
+Chapters 1 to 5 and 7.
+"""
+
+from __future__ import annotations
 
 from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["load_survey"]
 
 
-def load_survey():
-    """Return the survey as two tables, (comparisons, respondents).
+def load_survey() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the survey as two tables, choices and people.
 
-    comparisons has one row a choice: respondent, first, second, choice ('first' or 'second'); 192 x 15 rows.
-    respondents has one row a person, indexed by respondent: gender, age (years), education (1-5), crisis (yes/no),
-    interviewer. Source and licence: NOTICE.md beside the files. Chapter 1.
+    Returns
+    -------
+    comparisons : pandas.DataFrame
+        One choice a row, 192 x 15 rows: respondent, first, second, choice ('first' or 'second'). One of the options is
+        called 'none': not to vote.
+    respondents : pandas.DataFrame
+        One person a row, indexed by respondent: gender, age (years), education (1 to 5), crisis (whether the person
+        feels affected by the economic crisis, yes or no) and interviewer.
+
+    References
+    ----------
+    Data set GermanParties2009 of the R package psychotools (GPL-2 or GPL-3); see NOTICE.md beside the files.
+
+    Examples
+    --------
+    >>> from maxmin_core import Comparisons, load_survey
+    >>> comparisons, respondents = load_survey()
+    >>> len(comparisons), len(respondents), Comparisons.from_frame(comparisons).n_items
+    (2880, 192, 6)
     """
     # pandas takes longer to import than the rest of the core: load it where it is used.
     import pandas as pd
