@@ -97,7 +97,7 @@ class Comparisons:
 
     @cached_property
     def n_annotators(self) -> int:
-        """The number of annotators: the largest index plus one."""
+        """The number of annotators, the largest index plus one."""
         return int(self.annotator.max()) + 1
 
     @cached_property
