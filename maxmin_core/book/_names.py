@@ -39,6 +39,18 @@ def home(module, name):
     return home(*_taken(module)[name]) if name in _taken(module) else module
 
 
+def showroom(module, name):
+    """Return the last public module on the way from `module` to the one that defines the name."""
+    while name in _taken(module) and is_public(_taken(module)[name][0]):
+        module, name = _taken(module)[name]
+    return module
+
+
+def is_public(module):
+    """Tell whether no part of a module's name begins with an underscore."""
+    return "._" not in module
+
+
 def imported(code):
     """Return the modules of the package that define what a syntax tree of Python imports, sorted."""
     found = set()

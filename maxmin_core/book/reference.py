@@ -3,7 +3,7 @@
 import ast
 import hashlib
 
-from ._names import PACKAGE, exports, home, modules, tree
+from ._names import PACKAGE, exports, home, is_public, modules, showroom, tree
 
 __all__ = ["documented", "reference_pages"]
 
@@ -29,16 +29,15 @@ def reference_pages() -> dict[str, str]:
     >>> print(reference_pages()["intervals"].splitlines()[0])
     ## `intervals`
     """
-    pages, seen = {PACKAGE: [_index()]}, set()
+    pages = {PACKAGE: [_index()]}
     for module in _public():
         face = ".".join(module.split(".")[:2])
-        # What is re-exported has its place in the part of the module that defines it; a private module has no part.
+        # A name that others re-export is shown once, where it comes from as far as that is public.
         shown = [
-            (name, face if name in exports(face) else module, place)
+            (name, face if name in exports(face) else module, home(module, name))
             for name in exports(module)
-            if (place := home(module, name)) == module or (place.startswith(f"{face}._") and (place, name) not in seen)
+            if showroom(module, name) == module
         ]
-        seen |= {(place, name) for name, _, place in shown}
         lines = [] if module == face and modules()[module].name == "__init__.py" else [f"## `{_last(module)}`", ""]
         lines += ["```{eval-rst}", f".. automodule:: {module}", "```", ""]
         if len(shown) > 1:
@@ -72,7 +71,7 @@ def documented() -> str:
 
 def _public():
     """The modules without a private part in their names, a face before its wing; the first face is on the index."""
-    return [name for name in modules() if name != PACKAGE and "._" not in name]
+    return [name for name in modules() if name != PACKAGE and is_public(name)]
 
 
 def _last(module):
