@@ -81,7 +81,7 @@ def files(*modules: str, without: tuple[str, ...] = ()) -> tuple[Path, ...]:
     Examples
     --------
     >>> [path.name for path in files("maxmin_core.intervals")]
-    ['intervals.py']
+    ['_validation.py', 'intervals.py']
     """
     found: set[Path] = set()
     for module in closure(*modules, without=without):

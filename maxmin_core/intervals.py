@@ -26,6 +26,12 @@ class PermutationTest(NamedTuple):
         The share of labellings, the present one included, whose statistic is at least as large.
     null : ndarray, shape (n_resamples,)
         Its values under shuffled labels.
+
+    Examples
+    --------
+    >>> statistic, p_value, null = PermutationTest(0.4, 0.02, np.array([0.1, 0.2]))
+    >>> p_value
+    0.02
     """
 
     statistic: float

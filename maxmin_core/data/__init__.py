@@ -3,6 +3,8 @@
 Chapters 1 to 5 and 7.
 """
 
+from __future__ import annotations
+
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -12,26 +14,28 @@ if TYPE_CHECKING:
 __all__ = ["load_survey"]
 
 
-def load_survey() -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """Return the survey as two tables, the comparisons and the respondents.
+def load_survey() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the survey as two tables, choices and people.
 
     Returns
     -------
     comparisons : pandas.DataFrame
-        One row a choice, 192 x 15 rows: respondent, first, second, choice ('first' or 'second').
+        One choice a row, 192 x 15 rows: respondent, first, second, choice ('first' or 'second'). One of the options is
+        called 'none': not to vote.
     respondents : pandas.DataFrame
-        One row a person, indexed by respondent: gender, age (years), education (1 to 5), crisis (yes or no),
-        interviewer.
+        One person a row, indexed by respondent: gender, age (years), education (1 to 5), crisis (whether the person
+        feels affected by the economic crisis, yes or no) and interviewer.
 
     References
     ----------
-    GermanParties2009; source and licence stand in NOTICE.md beside the files.
+    Data set GermanParties2009 of the R package psychotools (GPL-2 or GPL-3); see NOTICE.md beside the files.
 
     Examples
     --------
+    >>> from maxmin_core import Comparisons, load_survey
     >>> comparisons, respondents = load_survey()
-    >>> len(comparisons), len(respondents), int(respondents.age.median())
-    (2880, 192, 29)
+    >>> len(comparisons), len(respondents), Comparisons.from_frame(comparisons).n_items
+    (2880, 192, 6)
     """
     # pandas takes longer to import than the rest of the core: load it where it is used.
     import pandas as pd

@@ -1,11 +1,22 @@
-"""Pairwise comparisons: who chose which item over which."""
+"""Pairwise comparisons: who chose which item over which.
 
+Chapters 1 and 4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from .._validation import as_float, as_index
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["Comparisons"]
 
@@ -14,24 +25,45 @@ __all__ = ["Comparisons"]
 class Comparisons:
     """Hold n forced choices between items, each made by one annotator.
 
+    Arrays are copied and cannot be written to. Two objects are equal where they are the same object.
+
     Attributes
     ----------
-    features : (n_items, d) float, psi of every item; finite
-    winner, loser : (n,) int, indices of items; an item is never compared with itself
-    annotator : (n,) int from 0, who chose
-    items : names of the items, in the order of `features`; None means 0, 1, 2, ...
+    features : ndarray, shape (n_items, d)
+        psi of every item, finite numbers in units of your choice; one-hot where items have no features.
+    winner : ndarray of int, shape (n,)
+        The item that was chosen, an index of a row of `features`.
+    loser : ndarray of int, shape (n,)
+        The item that was not chosen, another one.
+    annotator : ndarray of int, shape (n,)
+        Who chose, numbered from 0.
+    items : tuple, length n_items
+        Different names of the items, in the order of `features`; left out, they are 0, 1, 2, ...
 
-    The arrays are copied and read-only. ValueError on wrong shapes or types, an index out of range, an item compared
-    with itself, a feature that is not finite, or no comparisons. Chapter 1.
+    Raises
+    ------
+    ValueError
+        On wrong shapes or types, an index out of range, an item compared with itself, a feature that is not finite,
+        names that are not as many as items or not different, or no comparisons.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from maxmin_core import Comparisons
+    >>> comparisons = Comparisons(np.eye(3), winner=[0, 2, 0], loser=[1, 1, 2], annotator=[0, 0, 1])
+    >>> len(comparisons), comparisons.n_items, comparisons.n_annotators
+    (3, 3, 2)
+    >>> comparisons.difference[0].tolist()
+    [1.0, -1.0, 0.0]
     """
 
-    features: np.ndarray
-    winner: np.ndarray
-    loser: np.ndarray
-    annotator: np.ndarray
-    items: tuple | None = None
+    features: NDArray[np.float64]
+    winner: NDArray[np.int64]
+    loser: NDArray[np.int64]
+    annotator: NDArray[np.int64]
+    items: tuple[Hashable, ...] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         features = as_float("features", self.features, ("n_items", "d")).copy()
         n_items = len(features)
         if features.shape[1] == 0:
@@ -55,33 +87,33 @@ class Comparisons:
             object.__setattr__(self, name, value)
         object.__setattr__(self, "items", items)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.winner)
 
     @property
-    def n_items(self):
-        """Number of items."""
+    def n_items(self) -> int:
+        """The number of items."""
         return len(self.features)
 
     @cached_property
-    def n_annotators(self):
-        """Number of annotators, the largest index plus one."""
+    def n_annotators(self) -> int:
+        """The number of annotators, the largest index plus one."""
         return int(self.annotator.max()) + 1
 
     @cached_property
-    def difference(self):
-        """Differences of features, psi(winner) - psi(loser), shape (n, d)."""
+    def difference(self) -> NDArray[np.float64]:
+        """The differences of features, ``psi(winner) - psi(loser)``, shape (n, d)."""
         difference = self.features[self.winner] - self.features[self.loser]
         difference.flags.writeable = False
         return difference
 
-    def take(self, annotators):
+    def take(self, annotators: ArrayLike) -> Comparisons:
         """Return the comparisons of some annotators, who are numbered anew in the order given.
 
         Parameters
         ----------
         annotators : array_like of int, shape (m,)
-            Indices of annotators. One who stands there twice becomes two annotators, as in a bootstrap over people.
+            Indices of annotators, from 0. Who stands there twice becomes two annotators, as in a bootstrap over people.
 
         Returns
         -------
@@ -109,7 +141,7 @@ class Comparisons:
         rows = np.argsort(self.annotator, kind="stable")[begin[number] + within]
         return replace(self, winner=self.winner[rows], loser=self.loser[rows], annotator=number)
 
-    def where(self, mask):
+    def where(self, mask: ArrayLike) -> Comparisons:
         """Return the comparisons in the rows where a mask is true; annotators keep their numbers, items their names.
 
         Parameters
@@ -120,6 +152,7 @@ class Comparisons:
         Returns
         -------
         Comparisons
+            The rows of the mask, in their order.
 
         Raises
         ------
@@ -138,19 +171,37 @@ class Comparisons:
         return replace(self, winner=self.winner[mask], loser=self.loser[mask], annotator=self.annotator[mask])
 
     @classmethod
-    def from_frame(cls, df, features=None):
-        """Read comparisons from a table with columns respondent, first, second, choice ('first' or 'second').
+    def from_frame(cls, df: pd.DataFrame, features: pd.DataFrame | None = None) -> Comparisons:
+        """Read comparisons from a table with one choice a row.
 
         Parameters
         ----------
-        df : pandas.DataFrame, one comparison a row; respondents are numbered in sorted order
-        features : pandas.DataFrame of shape (n_items, d) indexed by item; None means one-hot, items in sorted order
+        df : pandas.DataFrame
+            Columns respondent, first, second (names of items) and choice ('first' or 'second'). Respondents are
+            numbered in sorted order.
+        features : pandas.DataFrame, shape (n_items, d), optional
+            One row an item, indexed by its name. Without it items are one-hot, in sorted order.
+
+        Returns
+        -------
+        Comparisons
+            With the items' names.
 
         Raises
         ------
         ValueError
-            On a missing column, a missing value, an unknown choice, an item without features, or what
-            `Comparisons` refuses. Chapter 1.
+            On a missing column, a missing value, an unknown choice, names that cannot be sorted, an item without
+            features, an item compared with itself, or an empty table.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from maxmin_core import Comparisons
+        >>> rows = [("ann", "tea", "milk", "first"), ("bob", "milk", "tea", "second")]
+        >>> df = pd.DataFrame(rows, columns=["respondent", "first", "second", "choice"])
+        >>> comparisons = Comparisons.from_frame(df)
+        >>> comparisons.items, comparisons.winner.tolist(), comparisons.annotator.tolist()
+        (('milk', 'tea'), [1, 1], [0, 1])
         """
         missing = [name for name in ("respondent", "first", "second", "choice") if name not in df.columns]
         if missing:

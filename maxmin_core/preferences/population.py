@@ -1,4 +1,7 @@
-"""Populations of groups: shares and rewards, what pooling them leads to, how diverse they are, simulated annotators."""
+"""Populations of groups: shares and rewards, what pooling them leads to, how diverse they are, simulated annotators.
+
+Chapters 1, 2 and 4.
+"""
 
 from dataclasses import dataclass
 
@@ -17,53 +20,127 @@ __all__ = ["Population", "diversity", "match_groups", "population_mle", "simulat
 class Population:
     """Hold groups of annotators: shares eta(u) and Bradley-Terry parameters phi_u.
 
+    Arrays are copied and cannot be written to. Two objects are equal where they are the same object.
+
     Attributes
     ----------
-    weights : (U,) float, a distribution over groups
-    parameters : (U, d) float, the reward of group u on features psi is <phi_u, psi>, in logits
+    weights : ndarray, shape (U,)
+        The shares eta, which sum to one; None means equal shares.
+    parameters : ndarray, shape (U, d)
+        The reward of group u on features psi is ``<phi_u, psi>``, in logits.
 
-    ValueError on shapes that do not fit or weights that are no distribution. Chapter 2.
+    Raises
+    ------
+    ValueError
+        On shapes that do not fit, numbers that are not finite, or weights that are no distribution.
+
+    Examples
+    --------
+    >>> from maxmin_core import Population
+    >>> population = Population([0.75, 0.25], [[1.0, 0.0], [0.0, 2.0]])
+    >>> population.preference([[1.0, 0.0], [0.0, 1.0]]).round(3).tolist()
+    [[0.731, 0.5], [0.5, 0.881]]
     """
 
-    weights: np.ndarray
-    parameters: np.ndarray
+    weights: NDArray[np.float64]
+    parameters: NDArray[np.float64]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         parameters = as_float("parameters", self.parameters, ("U", "d")).copy()
         weights = as_distribution("weights", self.weights, len(parameters)).copy()
         for name, value in [("weights", weights), ("parameters", parameters)]:
             value.flags.writeable = False
             object.__setattr__(self, name, value)
 
-    def preference(self, difference):
-        """Return P(first preferred | group) = sigma(<phi_u, Dpsi>), shape (U, n), from differences (n, d)."""
+    def preference(self, difference: ArrayLike) -> NDArray[np.float64]:
+        """Return every group's preferences, ``p_u = sigma(<phi_u, Dpsi>)``.
+
+        Parameters
+        ----------
+        difference : array_like, shape (n, d)
+            Features of the first item of every pair minus features of the second.
+
+        Returns
+        -------
+        ndarray, shape (U, n)
+            The probability that a member of the group prefers the first.
+
+        Raises
+        ------
+        ValueError
+            On differences of another dimension, or not finite.
+
+        Examples
+        --------
+        >>> Population([1.0], [[2.0]]).preference([[0.5], [-0.5]]).round(3).tolist()
+        [[0.731, 0.269]]
+        """
         difference = as_float("difference", difference, ("n", self.parameters.shape[1]))
         return bradley_terry(self.parameters @ difference.T)
 
-    def pooled(self, difference):
-        """Return what a pooled data set samples from, p_bar = sum_u eta(u) p_u, shape (n,)."""
+    def pooled(self, difference: ArrayLike) -> NDArray[np.float64]:
+        """Return what a pooled data set samples from, ``p_bar = sum_u eta(u) p_u``.
+
+        Parameters
+        ----------
+        difference : array_like, shape (n, d)
+            Features of the first item of every pair minus features of the second.
+
+        Returns
+        -------
+        ndarray, shape (n,)
+            The probability that somebody drawn from the population prefers the first.
+
+        Raises
+        ------
+        ValueError
+            On differences of another dimension, or not finite.
+
+        Examples
+        --------
+        >>> Population([0.75, 0.25], [[1.0], [-1.0]]).pooled([[1.0]]).round(3).tolist()
+        [0.616]
+        """
         return self.weights @ self.preference(difference)
 
 
-def population_mle(population, difference, pair_weights):
+def population_mle(
+    population: Population, difference: ArrayLike, pair_weights: ArrayLike | None = None
+) -> NDArray[np.float64]:
     """Return phi*, the single reward that infinitely many pooled comparisons lead to; of minimum norm.
 
-    phi* minimises E_rho KL(p_bar || sigma(<phi, Dpsi>)), so that E_rho[(sigma(<phi*, Dpsi>) - p_bar) Dpsi] = 0.
+    phi* minimises ``E_rho KL(p_bar || sigma(<phi, Dpsi>))``, so that
+    ``E_rho[(sigma(<phi*, Dpsi>) - p_bar) Dpsi] = 0``.
 
     Parameters
     ----------
     population : Population
-    difference : (n, d) float, feature differences of the compared pairs
-    pair_weights : (n,) float, the distribution rho over them; None means equal weights
+        The groups whose comparisons are pooled.
+    difference : array_like, shape (n, d)
+        Feature differences of the compared pairs, first minus second.
+    pair_weights : array_like, shape (n,), optional
+        The distribution rho over pairs; without it all weigh the same.
 
     Returns
     -------
-    (d,) float, in logits per unit of feature
+    ndarray, shape (d,)
+        phi*, in logits per unit of feature.
 
     Raises
     ------
     ValueError
-        On shapes that do not fit or weights that are no distribution. Chapter 2.
+        On shapes that do not fit, weights that are no distribution, or margins so large (about 570 logits) that a
+        preference underflows.
+
+    Examples
+    --------
+    Three of four people prefer the first item by one logit, the fourth the second.
+
+    >>> import numpy as np
+    >>> from maxmin_core.preferences import Population, population_mle
+    >>> population = Population([0.75, 0.25], [[1.0], [-1.0]])
+    >>> float(population_mle(population, [[1.0]]).round(4)[0])
+    0.4706
     """
     difference = as_float("difference", difference, ("n", population.parameters.shape[1]))
     pair_weights = as_distribution("pair_weights", pair_weights, len(difference))
@@ -74,18 +151,33 @@ def population_mle(population, difference, pair_weights):
     return fit_logistic(difference, pair_weights * wins, pair_weights * losses)
 
 
-def diversity(p, q, pair_weights=None):
-    """Return the total variation between two groups' preferences, E_rho |p - q|, in [0, 1].
+def diversity(p: ArrayLike, q: ArrayLike, pair_weights: ArrayLike | None = None) -> float:
+    """Return the total variation between two groups' preferences, ``E_rho |p - q|``, in [0, 1].
 
     Parameters
     ----------
-    p, q : (n,) float in [0, 1], probability that the first item of each pair is preferred
-    pair_weights : (n,) float, the distribution rho over pairs; None means equal weights
+    p : array_like, shape (n,)
+        The probability that the first item of each pair is preferred in one group.
+    q : array_like, shape (n,)
+        The same in the other group.
+    pair_weights : array_like, shape (n,), optional
+        The distribution rho over pairs; without it all weigh the same.
+
+    Returns
+    -------
+    float
+        Zero where the groups prefer alike, one where they are opposed and certain.
 
     Raises
     ------
     ValueError
-        On different lengths, a probability outside [0, 1], or weights that are no distribution. Chapters 1 and 2.
+        On different lengths, a probability outside [0, 1], or weights that are no distribution.
+
+    Examples
+    --------
+    >>> from maxmin_core import diversity
+    >>> round(diversity([0.9, 0.5], [0.2, 0.6]), 3)
+    0.4
     """
     p = as_float("p", p, ("n",))
     q = as_float("q", q, (len(p),))
@@ -138,25 +230,48 @@ def match_groups(known: ArrayLike, learned: ArrayLike) -> NDArray[np.int64]:
     return linear_sum_assignment(apart)[1]
 
 
-def simulate_comparisons(population, features, n_annotators, n_per_annotator, seed):
+def simulate_comparisons(
+    population: Population,
+    features: ArrayLike,
+    n_annotators: int,
+    n_per_annotator: int | ArrayLike,
+    seed: int | np.random.Generator,
+) -> tuple[Comparisons, NDArray[np.int64]]:
     """Draw comparisons by simulated annotators: a group each from eta, pairs of items at random, answers from p_u.
 
     Parameters
     ----------
     population : Population
-    features : (n_items, d) float
-    n_annotators : int, at least 1
-    n_per_annotator : int, or (n_annotators,) int, comparisons per annotator
+        Shares and rewards of the groups.
+    features : array_like, shape (n_items, d)
+        Features of at least two items.
+    n_annotators : int
+        The number of annotators, at least 1.
+    n_per_annotator : int or array_like of int, shape (n_annotators,)
+        Comparisons by each of them, the same number or one for each.
     seed : int or numpy.random.Generator
+        Where the draws come from.
 
     Returns
     -------
-    (Comparisons, (n_annotators,) int: the group of each annotator)
+    comparisons : Comparisons
+        Their answers.
+    group : ndarray of int, shape (n_annotators,)
+        The group of every annotator, which no learner sees.
 
     Raises
     ------
     ValueError
-        On fewer than two items, no annotators, no comparisons, or shapes that do not fit. Chapter 4.
+        On fewer than two items, no annotators, no comparisons, or shapes that do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from maxmin_core import Population, simulate_comparisons
+    >>> population = Population([0.5, 0.5], [[3.0, 0.0], [0.0, 3.0]])
+    >>> comparisons, group = simulate_comparisons(population, np.eye(2), 4, 2, seed=0)
+    >>> len(comparisons), group.shape
+    (8, (4,))
     """
     features = as_float("features", features, ("n_items", population.parameters.shape[1]))
     if len(features) < 2:

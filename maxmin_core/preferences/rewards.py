@@ -1,45 +1,98 @@
-"""Bradley-Terry rewards: fitted to comparisons, and how well they explain each annotator."""
+"""Bradley-Terry rewards: fitted to comparisons, and how well they explain each annotator.
+
+Chapters 1 and 4.
+"""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_expit
 
 from .._validation import as_float
 from .._warnings import warn
 from ._logistic import fit_logistic, rank
+from .comparisons import Comparisons
 
 __all__ = ["annotator_agreement", "annotator_log_likelihood", "bradley_terry", "fit_bradley_terry"]
 
 
-def bradley_terry(margin):
-    """Return the probability that the first item is preferred, 1 / (1 + exp(-margin)), stable for any margin.
+def bradley_terry(margin: ArrayLike) -> NDArray[np.float64]:
+    """Return the probability that the first item is preferred, ``1 / (1 + exp(-margin))``, stable for any margin.
 
-    margin : float array of any shape, reward of the first item minus reward of the second, in logits. Chapter 1.
+    Parameters
+    ----------
+    margin : array_like, any shape
+        Reward of the first item minus reward of the second, in logits.
+
+    Returns
+    -------
+    ndarray, shape of `margin`
+        Probabilities.
+
+    References
+    ----------
+    Bradley and Terry (1952). Rank analysis of incomplete block designs. Biometrika 39.
+
+    Examples
+    --------
+    >>> from maxmin_core import bradley_terry
+    >>> bradley_terry([0.0, 1.0, -1000.0]).round(3).tolist()
+    [0.5, 0.731, 0.0]
     """
     return expit(margin)
 
 
-def fit_bradley_terry(comparisons, *, sample_weight=None, l2=0.0):
+def fit_bradley_terry(
+    comparisons: Comparisons, *, sample_weight: ArrayLike | None = None, l2: float = 0.0
+) -> NDArray[np.float64]:
     """Return the Bradley-Terry parameter of maximum likelihood and, where that is not unique, of minimum norm.
 
-    Maximises sum_i w_i log sigma(<phi, Dpsi_i>) - (l2 / 2) ||phi||^2 by Newton's method.
+    It maximises, by Newton's method, ::
+
+        sum_i w_i log sigma(<phi, psi(winner_i) - psi(loser_i)>) - (l2 / 2) ||phi||^2
 
     Parameters
     ----------
     comparisons : Comparisons
-    sample_weight : (n,) float, non-negative; None means one each
-    l2 : float, at least 0; the strength of the ridge penalty on the summed log-likelihood
+        The choices to explain.
+    sample_weight : array_like, shape (n,), optional
+        Non-negative weight of every comparison, one above zero; without it each counts one.
+    l2 : float
+        The strength of the ridge penalty on the summed log-likelihood, at least 0.
 
     Returns
     -------
-    (d,) float, in logits per unit of feature
+    ndarray, shape (d,)
+        phi, in logits per unit of feature.
 
     Raises
     ------
     ValueError
-        On bad weights, a negative l2, or separable data without l2: the likelihood then has no finite maximum.
+        On bad weights, a negative l2, or separable data without l2: some reward then explains every choice, and the
+        likelihood has no finite maximum.
 
-    Warns when the compared pairs do not tie all items together: contrasts across the parts are then set by the
-    minimum norm, not by data. Source: Zermelo (1929), Bradley and Terry (1952), Ford (1957). Chapter 1.
+    Warns
+    -----
+    UserWarning
+        When the compared pairs do not connect all items: contrasts between unconnected parts are then set by the
+        minimum norm, not by the data.
+    RuntimeWarning
+        When Newton's method does not settle.
+
+    References
+    ----------
+    Zermelo (1929). Die Berechnung der Turnier-Ergebnisse. Mathematische Zeitschrift 29.
+    Ford (1957). Solution of a ranking problem from binary comparisons. American Mathematical Monthly 64.
+
+    Examples
+    --------
+    Item 0 wins three of its four comparisons with item 1: the difference of their rewards is log 3.
+
+    >>> import numpy as np
+    >>> from maxmin_core import Comparisons, fit_bradley_terry
+    >>> comparisons = Comparisons(np.eye(2), winner=[0, 0, 0, 1], loser=[1, 1, 1, 0], annotator=[0, 1, 2, 3])
+    >>> phi = fit_bradley_terry(comparisons)
+    >>> np.exp(phi[0] - phi[1]).round(6).tolist()
+    3.0
     """
     l2 = float(as_float("l2", l2, ()))
     if l2 < 0:
@@ -61,42 +114,66 @@ def fit_bradley_terry(comparisons, *, sample_weight=None, l2=0.0):
     return fit_logistic(difference, wins, losses, l2)
 
 
-def annotator_log_likelihood(parameters, comparisons):
-    """Return each annotator's log-likelihood, sum_j log sigma(<phi, Dpsi_ij>) over their comparisons j.
+def annotator_log_likelihood(parameters: ArrayLike, comparisons: Comparisons) -> NDArray[np.float64]:
+    """Return each annotator's log-likelihood, ``sum_j log sigma(<phi, Dpsi_ij>)`` over their comparisons j.
 
     Parameters
     ----------
-    parameters : (d,) or (U, d) float
+    parameters : array_like, shape (d,) or (U, d)
+        One reward or several, in logits per unit of feature.
     comparisons : Comparisons
+        The choices, with d features.
 
     Returns
     -------
-    (n_annotators,) or (U, n_annotators) float, in nats
+    ndarray, shape (n_annotators,) or (U, n_annotators)
+        Log-likelihoods in nats; 0 for an annotator without comparisons.
 
     Raises
     ------
     ValueError
-        On parameters of the wrong shape or not finite. Chapter 4.
+        On parameters of the wrong shape or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from maxmin_core import Comparisons
+    >>> from maxmin_core.preferences import annotator_log_likelihood
+    >>> comparisons = Comparisons(np.eye(2), winner=[0, 0, 1], loser=[1, 1, 0], annotator=[0, 0, 1])
+    >>> annotator_log_likelihood([np.log(3), 0.0], comparisons).round(3).tolist()  # 2 log 0.75 and log 0.25
+    [-0.575, -1.386]
     """
     return _sum_by_annotator(parameters, comparisons, log_expit)
 
 
-def annotator_agreement(parameters, comparisons):
+def annotator_agreement(parameters: ArrayLike, comparisons: Comparisons) -> NDArray[np.float64]:
     """Return the share of each annotator's comparisons whose winner has the higher reward; equal rewards count half.
 
     Parameters
     ----------
-    parameters : (d,) or (U, d) float
+    parameters : array_like, shape (d,) or (U, d)
+        One reward or several, in logits per unit of feature.
     comparisons : Comparisons
+        The choices, with d features.
 
     Returns
     -------
-    (n_annotators,) or (U, n_annotators) float in [0, 1]; NaN for an annotator without comparisons
+    ndarray, shape (n_annotators,) or (U, n_annotators)
+        Shares in [0, 1]; NaN for an annotator without comparisons.
 
     Raises
     ------
     ValueError
-        On parameters of the wrong shape or not finite. Chapter 1.
+        On parameters of the wrong shape or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from maxmin_core import Comparisons
+    >>> from maxmin_core.preferences import annotator_agreement
+    >>> comparisons = Comparisons(np.eye(2), winner=[0, 0, 1], loser=[1, 1, 0], annotator=[0, 0, 0])
+    >>> annotator_agreement([1.0, 0.0], comparisons).round(3).tolist()
+    [0.667]
     """
     agreed = _sum_by_annotator(parameters, comparisons, lambda margin: np.heaviside(margin, 0.5))
     count = np.bincount(comparisons.annotator, minlength=comparisons.n_annotators)

@@ -1,40 +1,89 @@
-"""How many groups: held-out annotators and BIC."""
+"""How many groups: held-out annotators and BIC.
+
+Chapter 4.
+"""
+
+from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.special import logsumexp
 
 from .._validation import is_count
 from .._warnings import warn
+from .comparisons import Comparisons
 from .mixture import fit_mixture
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["select_n_groups"]
 
 
-def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, seed=0, **fit):
+def select_n_groups(
+    comparisons: Comparisons,
+    candidates: Iterable[int],
+    *,
+    criterion: Literal["heldout", "bic", "bic_comparisons"] = "heldout",
+    n_folds: int = 5,
+    seed: int = 0,
+    **fit: Any,
+) -> pd.DataFrame:
     """Compare numbers of groups: held-out log-likelihood over annotators, and BIC with either meaning of n.
 
-    Every fold holds out whole annotators; held-out annotators are scored by log sum_u eta(u) prod_j p_u(j).
+    Every fold holds out whole annotators, who are scored by ``log sum_u eta(u) prod_j p_u(j)``.
 
     Parameters
     ----------
     comparisons : Comparisons
-    candidates : iterable of int, numbers of groups
-    criterion : 'heldout', 'bic' (n annotators) or 'bic_comparisons', decides the column 'chosen'
-    n_folds : int, from 2 to the number of annotators; seed : int
-    fit : further arguments of `fit_mixture`
+        The choices; every annotator from 0 on makes at least one.
+    candidates : iterable of int
+        Numbers of groups to compare.
+    criterion : {"heldout", "bic", "bic_comparisons"}
+        What decides the column 'chosen': held-out annotators, or BIC with n annotators or n comparisons.
+    n_folds : int
+        The number of folds, from 2 to the number of annotators.
+    seed : int
+        Where the folds come from, and the starts of every fit.
+    **fit
+        Further arguments of `fit_mixture`, but not `start`.
 
     Returns
     -------
-    pandas.DataFrame indexed by n_groups: log_likelihood, bic, bic_comparisons; heldout (nats per annotator), how far
-    it is behind the best candidate and the standard error of that paired difference (behind, behind_se); chosen (bool)
+    pandas.DataFrame
+        Indexed by n_groups, with columns log_likelihood, bic and bic_comparisons of the fit to all data; heldout, in
+        nats per annotator; behind, how far that is behind the best candidate, and behind_se, the standard error of
+        that paired difference; chosen, true for one row.
 
     Raises
     ------
     ValueError
         On no candidates, more groups than annotators in a fold's training part, an unknown criterion, folds out of
-        range, a start, or what `fit_mixture` refuses. Chapter 4.
+        range, a seed that is no integer, a start, or what `fit_mixture` refuses.
+
+    Warns
+    -----
+    RuntimeWarning
+        Of what `fit_mixture` warned of, on all data or in some fold; and when the objective with K groups is below
+        that with fewer, which more restarts mend.
+
+    References
+    ----------
+    Smyth (2000). Model selection for probabilistic clustering using cross-validated likelihood. Statistics and
+    Computing 10(1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from maxmin_core import Population, select_n_groups, simulate_comparisons
+    >>> population = Population([0.5, 0.5], [[2.0, 0.0, -2.0], [-2.0, 0.0, 2.0]])
+    >>> comparisons, _ = simulate_comparisons(population, np.eye(3), 100, 20, seed=0)
+    >>> table = select_n_groups(comparisons, [1, 2], l2=0.1)
+    >>> table.index[table.chosen].tolist()
+    [2]
     """
     import pandas as pd
 
@@ -66,7 +115,7 @@ def select_n_groups(comparisons, candidates, *, criterion="heldout", n_folds=5, 
         if troubled:
             said.append(f"in {len(troubled)} of {n_folds} folds, the first: {troubled[0]}")
         reached[k] = whole.history[-1]
-        ahead = max(reached, key=reached.get)
+        ahead = max(reached, key=lambda groups: reached[groups])
         if reached[k] < reached[ahead]:
             said.append(
                 f"the objective, {reached[k]:.3f}, is below that with {ahead}, {reached[ahead]:.3f}; expected more "

@@ -93,8 +93,8 @@ class TestNames:
         run = (
             "lm.annotators lm.evaluate lm.experiment lm.group_reward lm.reward lm.scorers lm.train _newton _validation"
         )
-        run += " alignment.welfare preferences._counts preferences._em preferences._logistic preferences.comparisons"
-        run += " preferences.mixture preferences.rewards"
+        run += " _warnings alignment._parts alignment.welfare preferences._counts preferences._em preferences._logistic"
+        run += " preferences._starts preferences.comparisons preferences.mixture preferences.rewards"
         expected = {f"maxmin_core.{name}" for name in base.split()}
         assert set(_closure.closure(results._BASE, without=results._NAMED)) == expected
         expected |= {f"maxmin_core.{name}" for name in run.split()}
