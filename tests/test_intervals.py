@@ -139,6 +139,9 @@ class TestPermutationTest:
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             permutation_test(np.mean, labels, n_resamples=many)
 
+    def test_two_people_are_enough(self):
+        assert permutation_test(lambda m: float(m[1]), [0, 1]).p_value == 0.5
+
     def test_labels_may_be_names(self):
         values = np.arange(8.0)
         found = permutation_test(lambda of: values[of == "b"].mean(), np.array(list("aaaabbbb")), n_resamples=99)

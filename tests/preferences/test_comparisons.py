@@ -1,3 +1,5 @@
+from dataclasses import FrozenInstanceError
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,6 +33,16 @@ class TestComparisons:
     def test_bad_arguments_are_named(self, features, winner, loser, annotator, name):
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             Comparisons(features, np.array(winner, dtype=None if winner else int), loser, annotator)
+
+    def test_who_is_compared_with_themselves_is_named(self):
+        with pytest.raises(ValueError, match="got item 2 compared with itself at position 1$"):
+            Comparisons(np.eye(3), [0, 2, 1], [1, 2, 0], [0, 0, 0])
+
+    def test_equal_to_itself_alone_and_not_to_be_changed(self):
+        one, other = (Comparisons(np.eye(2), [0], [1], [0]) for _ in range(2))
+        assert one == one and one != other and len({one, other}) == 2
+        with pytest.raises(FrozenInstanceError):
+            one.winner = np.array([1])
 
     def test_bad_item_names(self):
         with pytest.raises(ValueError, match="^items: expected 2 different names"):

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -67,6 +68,12 @@ class TestPopulation:
         with pytest.raises(ValueError, match=f"^{name}: expected"):
             Population(weights, parameters)
 
+    def test_equal_to_itself_alone_and_not_to_be_changed(self):
+        one, other = (Population([1.0], [[1.0]]) for _ in range(2))
+        assert one == one and one != other and len({one, other}) == 2
+        with pytest.raises(FrozenInstanceError):
+            one.weights = np.array([1.0])
+
     def test_read_only(self):
         population = Population([1.0], [[1.0]])
         with pytest.raises(ValueError, match="read-only"):
@@ -82,6 +89,7 @@ class TestDiversity:
         joint = [np.concatenate([rho * x, rho * (1 - x)]) for x in (p, q)]
         np.testing.assert_allclose(diversity(p, q, rho), np.abs(joint[0] - joint[1]).sum() / 2, atol=1e-12)
         assert diversity(p, p) == 0
+        assert diversity([0.0, 1.0], [1.0, 0.0]) == 1
 
     @pytest.mark.parametrize(
         ("p", "q", "name"),

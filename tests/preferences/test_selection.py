@@ -95,6 +95,16 @@ class TestWarnings:
         assert sum("in 2 of 2 folds, the first: fit_mixture: " in line for line in said) == 1
         assert all(warning.filename == __file__ for warning in caught)
 
+    def test_a_fold_with_several_complaints_counts_once(self):
+        # Both folds stop early, and below one group.
+        survey = Comparisons.from_frame(load_survey()[0])
+        with pytest.warns(RuntimeWarning) as caught:
+            select_n_groups(survey, [3], n_folds=2, n_restarts=1, l2=500.0, max_iter=1)
+        said = [str(warning.message).removeprefix("select_n_groups: with 3 groups, ") for warning in caught]
+        stopped = "fit_mixture: stopped at max_iter=1 before the objective settled to 1e-08"
+        assert len(said) == 3 and said[0] == stopped and "is not above that of" in said[1]
+        assert said[2] == f"in 2 of 2 folds, the first: {stopped}"
+
     def test_candidates_are_compared(self):
         # From one restart each, six groups end sixteen nats below five.
         survey = Comparisons.from_frame(load_survey()[0])
