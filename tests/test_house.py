@@ -37,7 +37,8 @@ def direct(root):
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     assert set(extras) == {"lm", "book", "test"}
-    return [Requirement(text) for text in [*project["dependencies"], *itertools.chain(*extras.values())]]
+    # What two extras need stands in both, and once here.
+    return [Requirement(text) for text in dict.fromkeys([*project["dependencies"], *itertools.chain(*extras.values())])]
 
 
 def tracked(root, pattern):

