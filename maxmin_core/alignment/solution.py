@@ -280,11 +280,7 @@ def _certify(welfare, dual, weights, values):
     counted = welfare.shares(len(values)) > 0
     some, w, v = welfare._among(counted), weights[counted], values[counted]
     name = type(welfare).__name__
-    towards = np.asarray(some.weights(v), dtype=float)
-    if towards.shape != v.shape or not np.isfinite(towards).all() or (towards < 0).any() or not towards.any():
-        raise ValueError(
-            f"welfare: expected {name}.weights to be non-negative, finite and of shape {v.shape}, got {towards}"
-        )
+    towards = some.supergradient(v)
     # What rounding of the values can do to the welfare.
     size = max(np.abs(v).max(), np.abs(dual.offsets).max(), dual.size)
     rounding = _ROUNDING * (towards.sum() * size + abs(some.value(v)))

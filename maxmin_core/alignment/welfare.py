@@ -185,6 +185,38 @@ class Welfare:
         """
         return attained + self.conjugate(w)[0]
 
+    def supergradient(self, v: ArrayLike) -> Floats:
+        """Return ``weights(v)``, checked: what a solver and a training step ask of a welfare.
+
+        Parameters
+        ----------
+        v : array_like, shape (U,)
+            The groups' values, in logits.
+
+        Returns
+        -------
+        ndarray, shape (U,)
+            Non-negative and finite, not all zero.
+
+        Raises
+        ------
+        ValueError
+            On weights that are negative, not finite, all zero or of another shape: names the welfare.
+
+        Examples
+        --------
+        >>> Egalitarian().supergradient([1.0, 0.3]).tolist()
+        [0.0, 1.0]
+        """
+        v = np.asarray(v, dtype=float)
+        w = np.asarray(self.weights(v), dtype=float)
+        if w.shape != v.shape or not np.isfinite(w).all() or (w < 0).any() or not w.any():
+            raise ValueError(
+                f"welfare: expected {type(self).__name__}.weights to be non-negative, finite and of shape {v.shape}, "
+                f"got {w}"
+            )
+        return w
+
     def _missing(self, *parts):
         return ValueError(
             f"welfare: expected a welfare that states its dual problem ({', '.join(_PARTS)}), "

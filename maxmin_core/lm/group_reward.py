@@ -98,7 +98,8 @@ class GroupReward:
         Raises
         ------
         ValueError
-            When a group's reward is not finite: names the group and the step.
+            When a group's reward is not finite: names the group and the step. When the welfare returns weights that
+            are negative, not finite or all zero: names the welfare.
         """
         values = np.asarray(self.rewards(prompts, completions), dtype=float)
         finite = np.isfinite(values).all(axis=1)
@@ -120,7 +121,7 @@ class GroupReward:
 
     def _move(self, means):
         if self.rate is None:
-            return self.welfare.weights(means)
+            return self.welfare.supergradient(means)
         self.log_weights = log_softmax(self.log_weights - self.rate * means)
         return np.exp(self.log_weights)
 

@@ -77,6 +77,16 @@ class TestGroupReward:
         assert reward(*TEXTS, log_metric=logged.__setitem__) == [0.0, 1.0, 2.0]
         np.testing.assert_allclose([logged["weight/a"], logged["value/b"]], [2 / 3, 4.0])
 
+    @pytest.mark.parametrize("weights", [[-0.5, 1.5], [np.nan, 1.0], [0.0, 0.0], [1.0]])
+    def test_a_welfare_whose_weights_are_none_stops(self, weights):
+        class Wrong(Egalitarian):
+            def weights(self, v):
+                return np.array(weights)
+
+        reward = GroupReward(fixed([[3.0, 1.0, 2.0], [0.0, 5.0, 0.0]]), Wrong(), groups=["a", "b"])
+        with pytest.raises(ValueError, match="^welfare: expected Wrong.weights to be non-negative, finite"):
+            reward(["p"] * 3, ["a", "b", "c"])
+
     def test_a_reward_that_is_not_finite_stops_with_group_and_step(self):
         class State:
             global_step = 7
