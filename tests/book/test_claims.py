@@ -94,6 +94,22 @@ class TestJudge:
         # ... and a claim that holds against the ledger's word fails, too: the page would tell a falsehood.
         assert len(failed(judge([claim(accepted="refuted", diagnosis="d")], [run(2)]))) == 1
 
+    def test_two_statuses_may_pass_where_a_processor_decides(self):
+        on_the_edge = claim(
+            expect={"interval_above": 0.0},
+            direction={"at_least": 0.0},
+            accepted=["direction only", "reproduced"],
+            diagnosis="the interval ends near zero",
+        )
+        for value, interval, status, n_failed in [
+            (0.1, (-0.1, 0.3), "direction only", 0),
+            (0.2, (0.1, 0.3), "reproduced", 0),
+            (-0.1, (-0.3, 0.1), "refuted", 1),
+        ]:
+            judged = judge([on_the_edge], [run(value, interval)])
+            assert (judged.status[0], len(failed(judged))) == (status, n_failed)
+            assert judged.accepted[0] == "direction only or reproduced"
+
     @pytest.mark.parametrize(
         ("needs", "profile", "status"),
         [
@@ -137,7 +153,11 @@ class TestLedger:
             ({"direction": {"x": 1}}, "direction: expected one of"),
             ({"needs": "tpu"}, "needs: expected one of"),
             ({"accepted": "maybe"}, "accepted: expected"),
+            ({"accepted": []}, "accepted: expected"),
+            ({"accepted": 3}, "accepted: expected"),
+            ({"accepted": ["refuted", "maybe"], "diagnosis": "d"}, "accepted: expected"),
             ({"accepted": "refuted"}, "diagnosis: expected a reason"),
+            ({"accepted": ["reproduced", "refuted"]}, "diagnosis: expected a reason"),
             ({"chapter": 1}, "chapter: expected a text"),
         ],
     )
