@@ -110,6 +110,13 @@ def test_floats_keep_their_digits_where_the_others_are_few(exponent, n_responses
             np.testing.assert_allclose(found, [float(ball) for ball in statement.exact(exact)], rtol=1e-9, err_msg=name)
 
 
+def test_numbers_become_the_fractions_that_they_are():
+    exact = Exact((0.5, "1/2"), ((0,), ("2",)), ((1,), (0.0,)), (F(1, 2), 0.5), (1,), beta="1/4")
+    assert exact == Exact(*ONE, beta=F(1, 4)) and exact.beta * 4 == 1
+    numbers = [exact.beta, *exact.weights, *exact.reference, *exact.pair_weights, *exact.parameters[1]]
+    assert all(isinstance(number, F) for number in numbers)
+
+
 def test_the_grid_is_what_it_says():
     instances = exact_grid(2, seed=3)
     assert len(instances) == 2 * 72 and instances == exact_grid(2, seed=3) != exact_grid(2, seed=4)
