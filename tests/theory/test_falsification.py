@@ -58,6 +58,20 @@ class TestFalsify:
         found = falsify(line, n_random=4000, n_adversarial=1, seed=0, n_steps=1)
         assert 900 < found.n_violations < 1100
 
+    @pytest.mark.parametrize("steep", [1e-3, 1.0, 1e3])
+    def test_a_gradient_step_goes_straight_down_by_its_length_however_steep_it_is(self, steep):
+        asked = []
+
+        def slope(x):
+            asked.append(x)
+            return steep * (x @ [0.6, 0.8])
+
+        found = falsify(about(slope, 2), n_random=10, n_adversarial=1, seed=0, n_steps=1)
+        # The random points, their best, its neighbours for the gradient, the random step, the gradient step.
+        start, step = asked[-3].mean(axis=0), asked[-1][0]
+        np.testing.assert_allclose(step - start, [-0.3 * 0.6, -0.3 * 0.8], atol=1e-6)
+        assert found.slack <= steep * (step @ [0.6, 0.8])
+
     @pytest.mark.parametrize("block", [1, 7, 20_000])
     def test_the_size_of_blocks_is_immaterial(self, block):
         bowl = about(lambda x: np.linalg.norm(x - 1.0, axis=1) - 0.5, 2)
