@@ -6,13 +6,15 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from maxmin_core.alignment import ChiSquare, Egalitarian, Nash, SoftMin
 from maxmin_core.navigation import Navigation, best_occupancy, evaluate_policy, leximin_occupancy
 
 ROOM = ["A....", ".###.", "..S..", ".###.", "....B"]
 THREE_ROOMS = ["A..#..B", "..S....", "C..#..."]
+# The map of chapter 6.
+CHAPTER = ["A.#......", "..#.####.", "A.S.#....", "..#.#.##.", "A.#...#.B"]
 
 
 def test_passes_the_environment_checker():
@@ -71,6 +73,50 @@ def test_weights_by_value_iteration():
         value = reward + world.discount * (world.transition @ value).reshape(-1, 5).max(axis=1)
     by_iteration = (1 - world.discount) * world.start @ value
     np.testing.assert_allclose(by_iteration, best_occupancy(world, weights).objective, rtol=1e-7)
+
+
+def served_by_value_iteration(world, weights):
+    """Return what the groups get under the best policy for fixed weights, by value iteration and a linear system."""
+    reward, value = weights @ world.rewards, np.zeros(len(world.cells))
+    for _ in range(3000):
+        ahead = reward[:, None] + world.discount * (world.transition @ value).reshape(-1, world.n_actions)
+        value = ahead.max(axis=1)
+    return evaluate_policy(world, np.eye(world.n_actions)[ahead.argmax(axis=1)]).values
+
+
+def test_equal_weights_leave_the_far_group_alone():
+    # Chapter 6: its weight has to rise to 0.635 before the best policy turns to it.
+    world = Navigation(CHAPTER, slip=0.1, discount=0.95)
+    for weight in (0.2, 0.5, 0.6):
+        assert served_by_value_iteration(world, np.array([1 - weight, weight]))[1] < 1e-3
+    (near, far), (near_after, far_after) = (
+        served_by_value_iteration(world, np.array([1 - weight, weight])) for weight in (0.635, 0.6352)
+    )
+    assert far < 0.011 and near > 0.82 and far_after > 0.47 and near_after < 0.02
+    # Where the two are worth the same, both are best, and max-min mixes them.
+    turns = (near - near_after) / (near - near_after + far_after - far)
+    optimum = best_occupancy(world).objective
+    np.testing.assert_allclose([turns, 1 - turns] @ np.array([far, near]), optimum, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("rows", "temperature"),
+    [(CHAPTER, 0.05), (CHAPTER, 0.2), (ROOM, 0.05), (["S...A..", "......B"], 0.05), (["AS", ".B"], 0.3)],
+)
+def test_the_price_of_the_temperature(rows, temperature):
+    """Chapter 6 finds the optimum of the soft minimum from one dual weight; a conic programme finds the policy."""
+    world = Navigation(rows, slip=0.1, discount=0.9)
+
+    def dual(w):
+        cost = w * np.log(2 * w) + (1 - w) * np.log(2 - 2 * w)
+        return best_occupancy(world, [1 - w, w]).objective + temperature * cost
+
+    found = minimize_scalar(dual, bounds=(1e-6, 1 - 1e-6), options={"xatol": 1e-9})
+    w, apart = found.x, temperature * np.log(found.x / (1 - found.x))
+    second = best_occupancy(world, [1 - w, w]).objective - (1 - w) * apart
+    optimum, values = by_cvxpy(world, SoftMin(temperature))
+    np.testing.assert_allclose(found.fun, optimum, atol=1e-7)
+    np.testing.assert_allclose([second + apart, second], values, atol=1e-5)
 
 
 def test_trajectories_agree_with_occupancies():
