@@ -17,11 +17,12 @@ from .gaps import (
     pooled_sampler,
     textbook_gap_bound,
 )
-from .impossibility import impossibility_bound, observable_bound, pairwise_bound
+from .impossibility import impossibility_bound, observable_bound, pairwise_bound, second_hand_gap_bound
 from .mismatch import (
     Instances,
     Reason,
     finite_sample_bound,
+    leads,
     mismatch_bound,
     mismatch_reason,
     mismatches,
@@ -56,6 +57,7 @@ __all__ = [
     "finite_sample_bound",
     "gap_bounds",
     "impossibility_bound",
+    "leads",
     "mismatch_bound",
     "mismatch_reason",
     "mismatches",
@@ -66,6 +68,7 @@ __all__ = [
     "population_sampler",
     "price_of_sharing",
     "reward_mismatch",
+    "second_hand_gap_bound",
     "textbook_gap_bound",
     "verified_slack",
 ]

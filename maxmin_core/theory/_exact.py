@@ -53,6 +53,20 @@ def two_groups_in_h(instance):
 
 
 @in_full_precision
+def lead(instance):
+    """Return (4/R) (1 - eta(0)) eps, eps the lead of group 0, and the mismatch."""
+    return 4 / _longest(instance) * _pulled(instance), instance.mismatch
+
+
+@in_full_precision
+def two_group_diversity(instance):
+    """Return (1/R) log(1 + 4 (1 - eta(0)) Diversity / (1 + 4 Diversity)) and the mismatch."""
+    diversity = instance.pair_mean(_between(instance)[0])
+    growth = 1 + 4 * as_ball(1 - instance.weights[0]) * diversity / (1 + 4 * diversity)
+    return growth.log() / _longest(instance), instance.mismatch
+
+
+@in_full_precision
 def lower(instance):
     """Return the larger of the two lower bounds from range and variances, and the gap."""
     variance, variance_u, a, _ = _spreads(instance)
@@ -90,6 +104,12 @@ def impossibility(instance):
     return 8 * _coverage(instance) / as_ball(instance.beta) * form, instance.gap
 
 
+@in_full_precision
+def lead_gap(instance):
+    """Return (8 c / beta) (1 - eta(0))^2 eps^2 and the gap."""
+    return 8 * _coverage(instance) / as_ball(instance.beta) * square(_pulled(instance)), instance.gap
+
+
 def _moment(instance):
     z = instance.difference
     d = range(len(z[0]))
@@ -114,6 +134,18 @@ def _between(instance):
     """Return |p_1 - p_0| and |l_1 - l_0| of every pair."""
     parts = instance.preferences, instance.logits
     return tuple([abs(b - a) for a, b in zip(part[0], part[1], strict=True)] for part in parts)
+
+
+def _pulled(instance):
+    """Return (1 - eta(0)) eps: how far the others pull the pool from a group with a lead."""
+    p = instance.preferences
+    others = range(1, len(p))
+    apart = [
+        [instance.pair_mean([abs(a - b) for a, b in zip(p[k], p[j], strict=True)]) for k in range(len(p))]
+        for j in others
+    ]
+    lead = ball_max([as_ball(0), *(row[0] - ball_max(row[1:]) for row in apart)])
+    return as_ball(1 - instance.weights[0]) * lead
 
 
 def _longest(instance):

@@ -42,12 +42,12 @@ def pairwise_bounds(alignments):
 def observable_bounds(alignments):
     """Return (8 c / beta) E_rho (p_phi - p_u)^2, (B,): see `observable_bound`."""
     squared = (pair_weights_of(alignments) * _preferences_apart(alignments) ** 2).sum(axis=(1, 2))
-    return 8 * _coverage(alignments) / alignments.beta * squared
+    return 8 * coverage(alignments) / alignments.beta * squared
 
 
 def impossibility_bounds(instances, alignments):
     """Return (8 c / beta) ||g_0||^2_{H^+}, (B,), of what `pooled_alignments` returns: a floor under group 0's gap."""
-    return _coverage(alignments) / alignments.beta * _mismatch.mle_bounds_in_h(instances) ** 2 / 2
+    return coverage(alignments) / alignments.beta * _mismatch.mle_bounds_in_h(instances) ** 2 / 2
 
 
 def _spreads(alignments):
@@ -70,7 +70,7 @@ def _reach(alignments):
     return alignments.prompt_weights[..., None] * product
 
 
-def _coverage(alignments):
+def coverage(alignments):
     """Return c, (B,): the least of `_reach` over rho among the compared pairs."""
     rho = pair_weights_of(alignments)
     ratio = _reach(alignments) / np.where(rho > 0, rho, 1.0)

@@ -278,7 +278,7 @@ def displacements(instances):
 def mle_bounds(instances):
     """Return 4 ||g|| / lambda_max(H), (B,), g = E_rho[(p_bar - p_0) Dpsi]: a floor under the mismatch, always."""
     largest = np.linalg.eigvalsh(instances.second_moment)[:, -1]
-    return _ratio(4 * np.linalg.norm(_pull(instances), axis=-1), largest)
+    return ratio(4 * np.linalg.norm(_pull(instances), axis=-1), largest)
 
 
 def mle_bounds_in_h(instances):
@@ -289,23 +289,23 @@ def mle_bounds_in_h(instances):
 def realizable_bounds(instances):
     """Return (4/R) E_rho|p_bar - p_0|, (B,), R = max ||Dpsi||: a floor where p_bar is itself Bradley-Terry."""
     apart = (instances.pair_weights * np.abs(_pooled_apart(instances))).sum(axis=-1)
-    return _ratio(4 * apart, _longest(instances))
+    return ratio(4 * apart, longest(instances))
 
 
 def two_group_bounds(instances):
     """Return (4/R) (1 - eta(0)) E[|p_1 - p_0| |l_1 - l_0|] / E|l_1 - l_0|, (B,), l the logits: for two groups."""
-    disagreement, logits_apart, others = _between(instances)
+    disagreement, logits_apart, others = between(instances)
     rho = instances.pair_weights
-    weighted = _ratio((rho * disagreement * logits_apart).sum(axis=-1), (rho * logits_apart).sum(axis=-1))
-    return _ratio(4 * others * weighted, _longest(instances))
+    weighted = ratio((rho * disagreement * logits_apart).sum(axis=-1), (rho * logits_apart).sum(axis=-1))
+    return ratio(4 * others * weighted, longest(instances))
 
 
 def two_group_bounds_in_h(instances):
     """Return 16 (1 - eta(0)) Diversity^2 / ||phi_1 - phi_0||_H, (B,): a floor in the H-norm, for two groups."""
-    disagreement, logits_apart, others = _between(instances)
+    disagreement, logits_apart, others = between(instances)
     rho = instances.pair_weights
     spread = np.sqrt((rho * logits_apart**2).sum(axis=-1))
-    return _ratio(16 * others * (rho * disagreement).sum(axis=-1) ** 2, spread)
+    return ratio(16 * others * (rho * disagreement).sum(axis=-1) ** 2, spread)
 
 
 def _pooled_apart(instances):
@@ -318,7 +318,7 @@ def _pull(instances):
     return np.einsum("bn,bnd->bd", instances.pair_weights * _pooled_apart(instances), instances.difference)
 
 
-def _between(instances):
+def between(instances):
     """Return |p_1 - p_0| and |l_1 - l_0|, (B, n), and the share of group 1, (B,)."""
     if instances.n_groups != 2:
         raise ValueError(f"instances: expected two groups, got {instances.n_groups}")
@@ -326,10 +326,10 @@ def _between(instances):
     return np.abs(instances.apart[:, 1]), np.abs(logits[:, 1] - logits[:, 0]), instances.weights[:, 1]
 
 
-def _longest(instances):
+def longest(instances):
     return np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
 
 
-def _ratio(above, below):
+def ratio(above, below):
     """Return above / below, zero where both vanish: a bound without data says nothing."""
     return np.where(below > 0, above / np.where(below > 0, below, 1.0), 0.0)

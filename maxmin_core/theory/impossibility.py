@@ -1,9 +1,12 @@
 """The impossibility theorem: what a group loses at least, in terms of what can be observed, preferences.
 
-The bounds are statements in `maxmin_core.theory.statements`, too, for many instances at once.
+The bounds are statements in `maxmin_core.theory.statements`, too, for many instances at once; all but
+`second_hand_gap_bound`, which is not ours and fails.
 
 Chapter 3.
 """
+
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +16,7 @@ from . import _gap_bounds
 from ._gaps import checked_alignment, pooled_alignments, with_pairs
 from ._mismatch import group_first
 
-__all__ = ["impossibility_bound", "observable_bound", "pairwise_bound"]
+__all__ = ["impossibility_bound", "observable_bound", "pairwise_bound", "second_hand_gap_bound"]
 
 
 def pairwise_bound(
@@ -181,3 +184,60 @@ def impossibility_bound(
     if np.isnan(bound):
         raise ValueError("population: expected groups whose single reward double precision resolves, got none")
     return bound
+
+
+def second_hand_gap_bound(
+    lead: Any,
+    others: Any,
+    *,
+    beta: Any,
+    feature_norm: Any,
+    least_eigenvalue: Any,
+    steepness: Any,
+    power: Literal[1, 2] = 1,
+) -> Any:
+    """Return the lower bound on the gap that a digest of the paper gives, or the same with eps (1 - eta(u)) squared.
+
+    ``lambda_psi (eps (1 - eta(u)))^power / (64 beta^2 L_pi D^2)``. With the first power, which is the digest's, it is
+    no bound: the gap is of second order in eps, and in 1 - eta(u). Whether the digest lost a square or the paper has
+    none we cannot tell. The numbers may be floats, arrays or balls; they are not checked.
+
+    Parameters
+    ----------
+    lead : number
+        eps, how much farther the group is from another one than everybody else is; see `leads`.
+    others : number
+        ``1 - eta(u)``, the share of all other groups.
+    beta : number
+        KL strength, above 0, in logits per nat.
+    feature_norm : number
+        D, a bound on the norm of the features.
+    least_eigenvalue : number
+        lambda_psi. The digest does not define it; chapter 3 says how we read it.
+    steepness : number
+        L_pi, a Lipschitz constant of the policy. The digest does not define it; chapter 3 says how we read it.
+    power : {1, 2}
+        Of ``eps (1 - eta(u))``.
+
+    Returns
+    -------
+    number
+        In logits, where lambda_psi and L_pi are read so that the units agree.
+
+    Raises
+    ------
+    ValueError
+        On another power.
+
+    Examples
+    --------
+    >>> readings = {"beta": 1.0, "feature_norm": 1.0, "least_eigenvalue": 0.5, "steepness": 2.0}
+    >>> second_hand_gap_bound(0.5, 0.5, **readings), second_hand_gap_bound(0.5, 0.5, **readings, power=2)
+    (0.0009765625, 0.000244140625)
+    """
+    if power not in (1, 2):
+        raise ValueError(f"power: expected 1 or 2, got {power!r}")
+    pulled = lead * others
+    # Balls are squared by multiplication: their power goes through the logarithm.
+    pulled = pulled if power == 1 else pulled * pulled
+    return least_eigenvalue * pulled / (64 * beta * beta * steepness * feature_norm * feature_norm)

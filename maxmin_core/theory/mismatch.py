@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from .._validation import as_distribution, as_float
 from ..preferences import Comparisons, Population, bradley_terry
+from ._lead import leads
 from ._mismatch import Instances, group_first, mismatches, population_sampler
 from .statements import MISMATCH
 
@@ -21,6 +22,7 @@ __all__ = [
     "Instances",
     "Reason",
     "finite_sample_bound",
+    "leads",
     "mismatch_bound",
     "mismatch_reason",
     "mismatches",
@@ -28,7 +30,7 @@ __all__ = [
     "reward_mismatch",
 ]
 
-Kind = Literal["mle", "mle_H", "realizable", "two_groups", "two_groups_H"]
+Kind = Literal["mle", "mle_H", "realizable", "lead", "two_groups", "two_groups_H", "two_groups_diversity"]
 
 
 @dataclass(frozen=True)
@@ -91,13 +93,16 @@ def mismatch_bound(
 ) -> float:
     """Return a lower bound on the mismatch between the pooled reward and that of a group.
 
-    With ``g_u = E_rho[(p_bar - p_u) Dpsi]``, ``H = E_rho[Dpsi Dpsi^T]``, ``R = max ||Dpsi||`` and l the logits::
+    With ``g_u = E_rho[(p_bar - p_u) Dpsi]``, ``H = E_rho[Dpsi Dpsi^T]``, ``R = max ||Dpsi||``, l the logits, eps the
+    lead of the group (`leads`) and D the diversity of two groups::
 
         mle           4 ||g_u|| / lambda_max(H); always holds
         mle_H         4 ||g_u||_{H^+}, a bound on ||phi* - phi_u||_H; always holds
         realizable    (4/R) E_rho|p_bar - p_u|; holds where p_bar is itself Bradley-Terry
+        lead          (4/R) (1 - eta(u)) eps; holds where p_bar is itself Bradley-Terry
         two_groups    (4/R) (1 - eta(u)) E[|p_k - p_u| |l_k - l_u|] / E|l_k - l_u|; for two groups
-        two_groups_H  16 (1 - eta(u)) Diversity^2 / ||phi_k - phi_u||_H, a bound on ||phi* - phi_u||_H; for two groups
+        two_groups_H  16 (1 - eta(u)) D^2 / ||phi_k - phi_u||_H, a bound on ||phi* - phi_u||_H; for two groups
+        two_groups_diversity  (1/R) log(1 + 4 (1 - eta(u)) D / (1 + 4 D)); for two groups
 
     Parameters
     ----------
@@ -109,7 +114,7 @@ def mismatch_bound(
         Differences of features Dpsi of the compared pairs.
     pair_weights : array_like, shape (n,), or None
         The distribution rho over the pairs; None means equal weights.
-    kind : {"mle", "mle_H", "realizable", "two_groups", "two_groups_H"}
+    kind : {"mle", "mle_H", "realizable", "lead", "two_groups", "two_groups_H", "two_groups_diversity"}
         Which bound.
 
     Returns
@@ -150,7 +155,7 @@ def mismatch_reason(
         Differences of features Dpsi of the compared pairs.
     pair_weights : array_like, shape (n,), or None
         The distribution rho over the pairs; None means equal weights.
-    kind : {"mle", "mle_H", "realizable", "two_groups", "two_groups_H"}
+    kind : {"mle", "mle_H", "realizable", "lead", "two_groups", "two_groups_H", "two_groups_diversity"}
         Which bound.
 
     Returns
@@ -183,7 +188,8 @@ def mismatch_reason(
     elif not instances.apart.any():
         text = "the preferences are so certain that double precision sees no difference"
     elif np.ravel(statement.bound(instances))[0] == 0:
-        text = "the differences between the groups cancel"
+        nobody = "from every group another one is at least as far (no lead)"
+        text = nobody if kind == "lead" else "the differences between the groups cancel"
     return Reason(applies=True, text=text)
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import _exact, _gap_bounds, _gaps, _mismatch
+from . import _exact, _gap_bounds, _gaps, _lead, _mismatch
 from ._sampler import Sampler
 
 if TYPE_CHECKING:
@@ -199,6 +199,10 @@ def _realizable(instance):
     return np.where(holds, "", told)
 
 
+def _realizable_pool(instance):
+    return _realizable(instance[0] if isinstance(instance, tuple) else instance)
+
+
 _MISMATCH_H = partial(_mismatch.mismatches, norm="H")
 _BETWEEN_TWO = _mismatch.population_sampler(2, 3, 2)
 _AMONG_SIX = _mismatch.population_sampler(6, 3, 2)
@@ -231,6 +235,14 @@ MISMATCH: Mapping[str, Statement] = _by_name(
         exact=_exact.realizable,
     ),
     _of_the_mismatch(
+        "lead",
+        _lead.lead_bounds,
+        "euclidean",
+        applies=_realizable,
+        sampler=_mismatch.population_sampler(6, 2, 2),
+        exact=_exact.lead,
+    ),
+    _of_the_mismatch(
         "two_groups",
         _mismatch.two_group_bounds,
         "euclidean",
@@ -245,6 +257,14 @@ MISMATCH: Mapping[str, Statement] = _by_name(
         applies=_two_groups,
         sampler=_BETWEEN_TWO,
         exact=_exact.two_groups_in_h,
+    ),
+    _of_the_mismatch(
+        "two_groups_diversity",
+        _lead.two_group_diversity_bounds,
+        "euclidean",
+        applies=_two_groups,
+        sampler=_mismatch.population_sampler(2, 3, 1),
+        exact=_exact.two_group_diversity,
     ),
     _of_the_mismatch("mle", _mismatch.mle_bounds, "euclidean", sampler=_AMONG_SIX, exact=_exact.mle),
     _of_the_mismatch("mle_H", _mismatch.mle_bounds_in_h, "H", sampler=_AMONG_SIX, exact=_exact.mle_in_h),
@@ -265,6 +285,14 @@ GAP: Mapping[str, Statement] = _by_name(
         truth=lambda pooled: _gaps.alignment_gaps(pooled[1]),
         sampler=_gaps.pooled_sampler(6, 1, 3, 2),
         exact=_exact.impossibility,
+    ),
+    _of_the_gap(
+        "lead_gap",
+        lambda pooled: _lead.lead_gap_bounds(*pooled),
+        truth=lambda pooled: _gaps.alignment_gaps(pooled[1]),
+        applies=_realizable_pool,
+        sampler=_gaps.pooled_sampler(6, 1, 2, 1),
+        exact=_exact.lead_gap,
     ),
 )
 

@@ -30,21 +30,21 @@ seeds = st.integers(0, 2**32 - 1)
 
 class TestMismatch:
     def test_the_search_finds_the_three_group_counterexample(self):
-        # The form often quoted, (4/R) sum_k eta(k) Diversity(k, u), on one comparison and three groups.
+        # A tempting generalisation, (4/R) sum_k eta(k) Diversity(k, u), on one comparison and three groups.
         def bound(instances):
             p = bradley_terry(instances.logits)
             apart = np.abs(p - p[:, :1])
             diversities = np.einsum("bu,bn,bun->b", instances.weights, instances.pair_weights, apart)
             return 4 * diversities / np.linalg.norm(instances.difference, axis=-1).max(axis=-1)
 
-        quoted = Statement("quoted", bound, mismatches, sampler=population_sampler(3, 1, 1), relative=False)
-        found = falsify(quoted, n_random=500, n_adversarial=30, seed=1, n_steps=60)
+        summed = Statement("sum of diversities", bound, mismatches, sampler=population_sampler(3, 1, 1), relative=False)
+        found = falsify(summed, n_random=500, n_adversarial=30, seed=1, n_steps=60)
         assert found.slack < -0.5
-        # The instance of theory.md: the differences cancel, the mismatch is zero, the quoted bound is not.
+        # The instance of theory.md: the differences cancel, the mismatch is zero, the sum is not.
         by_hand = Instances(
             np.array([[0.2, 0.4, 0.4]]), np.array([[[0.0], [3.0], [-3.0]]]), np.ones((1, 1, 1)), np.ones((1, 1))
         )
-        np.testing.assert_allclose(quoted.slack(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
+        np.testing.assert_allclose(summed.slack(by_hand), -4 * 0.8 * 0.4525741268, rtol=1e-9)
 
     def test_the_simple_two_group_form_needs_realizability(self):
         # The first pair carries the diversity, the second fixes the reward; .1213711148876682 by 40-digit root finding.

@@ -32,11 +32,14 @@ SEARCHES = [
     *[("mle", population_sampler(*size)) for size in [(2, 3, 2), (6, 4, 2)]],
     *[("mle_H", population_sampler(*size)) for size in [(2, 3, 2), (6, 4, 2)]],
     *[("realizable", population_sampler(*size)) for size in [(2, 1, 1), (6, 1, 1)]],
+    *[("lead", population_sampler(*size)) for size in [(6, 1, 1), (3, 2, 2)]],
     ("two_groups", population_sampler(2, 3, 2)),
     ("two_groups_H", population_sampler(2, 3, 2)),
+    ("two_groups_diversity", population_sampler(2, 3, 1)),
     *[(name, alignment_sampler(2, 3, 2)) for name in ("lower", "upper", "pairwise")],
     ("observable", alignment_sampler(1, 3, 2)),
     ("impossibility", pooled_sampler(4, 1, 3, 2)),
+    ("lead_gap", pooled_sampler(4, 1, 2, 1)),
 ]
 
 
@@ -48,8 +51,9 @@ def attack(statement, sampler):
 
 class TestStatementsOfTheBook:
     def test_they_are_found_by_name(self):
-        names = "realizable two_groups two_groups_H mle mle_H lower upper textbook pairwise observable impossibility"
-        assert list(STATEMENTS) == names.split() == [*MISMATCH, *GAP]
+        mismatch = "realizable lead two_groups two_groups_H two_groups_diversity mle mle_H"
+        gap = "lower upper textbook pairwise observable impossibility lead_gap"
+        assert list(STATEMENTS) == [*mismatch.split(), *gap.split()] == [*MISMATCH, *GAP]
         for name, statement in STATEMENTS.items():
             assert statement.name == name and statement.quantity and statement.sampler is not None
         with pytest.raises(TypeError):

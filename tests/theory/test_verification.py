@@ -19,6 +19,7 @@ from maxmin_core.theory import (
     verified_slack,
 )
 
+POOLED = ("impossibility", "lead_gap")
 EXACT = [name for name, statement in STATEMENTS.items() if statement.exact is not None]
 ONE = ((F(1, 2), F(1, 2)), ((0,), (2,)), ((1,), (0,)), (F(1, 2), F(1, 2)), (1,))
 
@@ -57,7 +58,7 @@ def test_every_instance_of_the_grid_is_verified_and_agrees_with_floats(name):
         found = verified_slack(statement, exact)
         assert found > 0
         instances, alignments = in_floats(exact)
-        if name == "impossibility":
+        if name in POOLED:
             instance = instances, alignments
         else:
             instance = alignments if name in GAP else instances
@@ -66,7 +67,8 @@ def test_every_instance_of_the_grid_is_verified_and_agrees_with_floats(name):
         np.testing.assert_allclose(float(found.mid()), expected, rtol=1e-6, atol=1e-10 * max(bound, truth))
         np.testing.assert_allclose(float(statement.exact(exact)[1]), truth, rtol=1e-6)
     # On one pair every pool is realizable; a third of the grid has two groups.
-    assert checked == {"realizable": 36, "two_groups": 24, "two_groups_H": 24}.get(name, 72)
+    half, third = ("realizable", "lead", "lead_gap"), ("two_groups", "two_groups_H", "two_groups_diversity")
+    assert checked == (36 if name in half else 24 if name in third else 72)
 
 
 def test_what_an_exact_instance_offers_agrees_with_floats():
@@ -105,7 +107,7 @@ def test_floats_keep_their_digits_where_the_others_are_few(exponent, n_responses
     for name in EXACT:
         statement = STATEMENTS[name]
         if statement.reasons(exact) == "":
-            instance = (instances, alignments) if name == "impossibility" else alignments if name in GAP else instances
+            instance = (instances, alignments) if name in POOLED else alignments if name in GAP else instances
             found = [float(side(instance)[0]) for side in (statement.bound, statement.truth)]
             np.testing.assert_allclose(found, [float(ball) for ball in statement.exact(exact)], rtol=1e-9, err_msg=name)
 
