@@ -6,15 +6,14 @@ Chapter 8.
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import PartialState
 
 from .._files import write_json
+from ._making import UNTRAINED, Making
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
 from .evaluate import evaluate
@@ -25,8 +24,7 @@ from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
 from .reward_model import ModelRewards
 from .settings import find_setting
-from .texts import write_texts
-from .train import METHODS, Method, train
+from .train import METHODS
 
 __all__ = ["learn_rewards", "load_rewards", "run_methods"]
 
@@ -173,7 +171,7 @@ reference, soup, got 'best'
     folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
-    reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
+    making = Making(base, rewards, tuple(found.tastes), profile, seed, *load_policy(base.reference, cpu=profile.cpu))
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]
@@ -182,12 +180,12 @@ reference, soup, got 'best'
         method = there.name
         if state.is_main_process:
             say(f"[{setting}] seed {seed}, {method}")
-        model = _trained(method, rewards, found, base, profile, there, seed, reference)
+        name, beta = _method(method)
+        identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
+        identity["groups"] = list(found.tastes)
+        made = making.policy(name, beta or profile.beta, there, seed_of_texts=_of(identity))
         if state.is_main_process:
-            name, beta = _method(method)
-            identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
-            identity["groups"] = list(found.tastes)
-            _judge(model, reference, tokenizer, base, gold, rewards, profile, there, identity)
+            _judge(made, making, gold, there, identity)
         state.wait_for_everyone()
     return folders
 
@@ -239,75 +237,24 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     return load_rewards(folder, profile)
 
 
-def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):
-    texts = base.baseline
-    if model is not reference:
-        # Of its own for every run: texts of two methods that share random numbers are not independent.
-        seed = int(key(**identity), 16) % 2**31
-        texts = write_texts(model, tokenizer, texts.prompts, n_tokens=profile.new_tokens, seed=seed)
+def _judge(made, making, gold, folder, identity):
+    base, reference, tokenizer = making.base, making.reference, making.tokenizer
+    model, texts, divergence = made
+    if texts is None:
+        texts = base.baseline if model is reference else making.texts(model, base.baseline.prompts, _of(identity))
     metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
-    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in rewards.items()}
+    if divergence is not None:
+        metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
+    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in making.rewards.items()}
     samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
     write_json(folder / "result.json", identity | {"learned": learned, "samples": samples} | metrics)
 
 
-def _trained(method, rewards, setting, base, profile, folder, seed, reference):
-    name, beta = _method(method)
-    if name == "reference":
-        return reference
-    if name == "soup":
-        return _soup(rewards["mixture"], setting, base, profile, folder, seed, beta)
-    chosen = METHODS[name]
-    scored = rewards[chosen.rewards]
-    groups = ["everybody"] if chosen.rewards == "single" else list(setting.tastes)
-    train(chosen, scored, groups, base.train, base.reference, profile, folder, seed=seed, beta=beta)
-    return load_policy(folder, cpu=profile.cpu)[0]
-
-
-def _soup(rewards, setting, base, profile, folder, seed, beta):
-    """Train a policy per group, average their parameters; save the mix of the best learned worst value."""
-    members = []
-    for u, group in enumerate(setting.tastes):
-        there = folder / f"group-{u}"
-        train(
-            Method(f"only {group}", "mixture", METHODS["single"].welfare),
-            rewards.of([u]),
-            [group],
-            base.train,
-            base.reference,
-            profile,
-            there,
-            seed=seed,
-            beta=beta,
-        )
-        members.append(load_policy(there, cpu=profile.cpu)[0])
-    model, tokenizer = load_policy(base.reference, cpu=profile.cpu)
-    worst = {}
-    for mix in _grid(len(members), 10 if len(members) == 2 else 5):
-        _stir(model, members, mix)
-        texts = write_texts(model, tokenizer, base.train, n_tokens=profile.new_tokens, seed=seed)
-        worst[mix] = float(rewards(*texts.pair).mean(axis=1).min())
-    best = max(worst, key=worst.get)
-    _stir(model, members, best)
-    if PartialState().is_main_process:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        write_json(folder / "mix.json", {"groups": list(setting.tastes), "mix": best, "worst": worst[best]})
-    return model
-
-
-@torch.no_grad()
-def _stir(model, members, mix):
-    """Give a model the average of its members' parameters, with these weights."""
-    for parameter, *of_members in zip(model.parameters(), *(member.parameters() for member in members), strict=True):
-        parameter.copy_(sum(w * other for w, other in zip(mix, of_members, strict=True)))
-
-
-def _grid(n, steps):
-    """All weights of n parts in multiples of 1 / steps."""
-    return [tuple(k / steps for k in parts) for parts in product(range(steps + 1), repeat=n) if sum(parts) == steps]
+def _of(identity):
+    """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
+    return int(key(**identity), 16) % 2**31
 
 
 def _match(assigned, group, n):
@@ -321,8 +268,9 @@ def _match(assigned, group, n):
 def _method(method):
     """Split 'name@beta'; ValueError on an unknown name or a beta that is no number above 0."""
     name, _, beta = method.partition("@")
-    if name not in METHODS and name not in ("reference", "soup"):
-        raise ValueError(f"method: expected one of {', '.join((*METHODS, 'reference', 'soup'))}, got {name!r}")
+    known = (*METHODS, "reference", *UNTRAINED)
+    if name not in known:
+        raise ValueError(f"method: expected one of {', '.join(known)}, got {name!r}")
     try:
         value = float(beta) if beta else None
     except ValueError as error:
