@@ -129,7 +129,7 @@ class GroupReward:
         ------
         ValueError
             When a group's reward is not finite: names the group and the step. When the welfare returns weights that
-            are negative, not finite or all zero: names the welfare.
+            are negative, not finite or all zero: names the welfare. When the rate is so high that weights overflow.
         """
         values = np.asarray(self.rewards(prompts, completions), dtype=float)
         finite = np.isfinite(values).all(axis=1)
@@ -155,6 +155,8 @@ class GroupReward:
             return self.welfare.supergradient(means)
         slope = self.welfare.dual_gradient(np.exp(self.log_weights), means, self.penalty) if self.rate else means
         self.log_weights = log_softmax(self.log_weights - self.rate * slope)
+        if not np.isfinite(self.log_weights).all():
+            raise ValueError(f"rate: expected one at which weights stay finite, got {self.rate} for {self.welfare!r}")
         return np.exp(self.log_weights)
 
 
