@@ -16,9 +16,8 @@ from maxmin_core.lm.reference import make_gpt2
 def two(tmp_path_factory):
     """Two policies of one vocabulary, and all that they can write."""
     folders = [tmp_path_factory.mktemp(f"group{u}") for u in (0, 1)]
-    prompts = [make_reference(folder, n_words=2, n_prompts=2, n_tokens=2, seed=u) for u, folder in enumerate(folders)][
-        0
-    ]
+    shape = {"n_words": 2, "n_prompts": 2, "n_tokens": 2}
+    prompts, _ = (make_reference(folder, **shape, seed=u) for u, folder in enumerate(folders))
     models, tokenizers = zip(*map(load_policy, folders), strict=True)
     return folders, models, tokenizers[0], prompts, every_text(tokenizers[0], 2)
 
@@ -29,7 +28,7 @@ class TestProduct:
         weights = np.array([0.3, 0.7])
         rows = [prompts[0]] * len(texts)
         found = log_probabilities(Product(models, weights), tokenizer, rows, texts)
-        # The chances of every next token from those of all texts, by enumeration, then multiplied and divided by their sum.
+        # The chances of every next token from those of all texts, by enumeration; multiplied, divided by their sum.
         log_policies = [exact_log_policy(folder, prompts, texts)[0] for folder in folders]
         at = {tuple(text): i for i, text in enumerate(texts)}
         expected = []
