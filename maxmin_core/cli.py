@@ -1,6 +1,8 @@
 """The command line: run a chapter, build the book, report its claims, check a notebook."""
 
 import argparse
+import datetime
+import hashlib
 import importlib.util
 import json
 import os
@@ -19,7 +21,7 @@ from ._files import write_whole
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
-from .book.running import QUIET, ChapterError, execute, run
+from .book.running import QUIET, ChapterError, execute, hardware, run
 from .book.site import SiteError, judge_runs, render
 from .lm import require_lm
 
@@ -93,6 +95,10 @@ def _parser():
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
+    sub = command("study", _study, "Record a study in book/studies, hours on two cores; resumes what was interrupted.")
+    sub.add_argument("name", help="such as rivals; another profile than cpu records beside its own runs")
+    with_profile(sub)
+    sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
     with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
@@ -168,6 +174,34 @@ def _train(options):
         if os.environ.get("RANK", "0") != "0":
             continue
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
+
+
+def _study(options):
+    require_lm()
+    from .lm.recording import record_study
+    from .lm.studies import find_study
+
+    study, root = find_study(options.name), find_root()
+    folder = _folder(root, options.profile)
+    book = root / "book" if options.profile == "cpu" else folder
+    changed = _git("status", "--porcelain", "--", "maxmin_core", "requirements.lock")
+    about = {
+        "command": f"maxmin study {study.name} --profile {options.profile}",
+        # What is not committed is no commit's.
+        "commit": _git("rev-parse", "HEAD") + (" and changes" if changed else ""),
+        "lock": hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16],
+        "machine": hardware(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+    runs = root / "_build" / "lm"
+    path = record_study(study, options.profile, runs, book, about=about, processes=options.cores, say=_say)
+    _say(f"recorded in {path.relative_to(root)}")
+
+
+def _git(*arguments):
+    """Return what git says, or "unknown" outside of a repository."""
+    done = subprocess.run(["git", *arguments], cwd=find_root(), capture_output=True, text=True, check=False)
+    return "unknown" if done.returncode else done.stdout.strip()
 
 
 def _plan(options):

@@ -50,6 +50,12 @@ class Making:
     reference: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Names of the mixture's groups: the true ones, which they are matched to, where there are as many."""
+        n = len(self.rewards["mixture"].shares)
+        return self.groups if n == len(self.groups) else tuple(f"learned {k + 1}" for k in range(n))
+
     def policy(self, name: str, beta: float, folder: Path, *, seed_of_texts: int) -> Made:
         """Make the policy of a method, or load what was made of it before."""
         if name == "reference":
@@ -62,7 +68,7 @@ class Making:
             return Made(self._product(beta, folder))
         method = METHODS[name]
         rewards = self.rewards[method.rewards]
-        groups = ["everybody"] if method.rewards == "single" else self.groups
+        groups = {"single": ["everybody"], "known": self.groups, "mixture": self.learned}[method.rewards]
         welfare: Welfare | None = None
         start = None
         if method.welfare is Regret:
@@ -87,7 +93,7 @@ class Making:
     def _members(self, beta, folder):
         """Train a policy for every group alone; soup, product and regret share them."""
         members = []
-        for u, group in enumerate(self.groups):
+        for u, group in enumerate(self.learned):
             there = folder / f"group-{u}@{beta:g}"
             alone = Method(f"only {group}", "mixture", Utilitarian)
             self._train(alone, self.rewards["mixture"].of([u]), [group], there, beta)
@@ -155,4 +161,4 @@ class Making:
     def _note(self, folder, name, **found):
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / name, {"groups": list(self.groups), **found})
+            write_json(folder / name, {"groups": list(self.learned), **found})

@@ -4,6 +4,7 @@ Chapter 8.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -58,12 +59,13 @@ def learn_rewards(
         ``single``, ``mixture`` and ``known``, calibrated over the reference's texts.
     report : dict
         ``assigned_right``: share of annotators that EM put into their group; ``accuracy_single`` and so on: how often
-        a reward ranks fresh pairs as each group does; ``annotators``: how many there are.
+        a reward ranks fresh pairs as each group does; ``annotators``: how many there are. With another number of groups
+        than there are, nothing of the mixture's groups.
 
     Raises
     ------
     ValueError
-        On fewer annotators than groups, or whole models without a folder.
+        On fewer annotators than groups, whole models without a folder, or a profile that whole models do not know.
 
     Examples
     --------
@@ -74,10 +76,11 @@ def learn_rewards(
     1.0
     """
     values = gold(*base.pool.pair)
-    group, choices = ask(values, shares, profile.n_annotators, profile.n_per_annotator, seed=seed)
+    how_many = (profile.n_annotators, profile.n_per_annotator)
+    group, choices = ask(values, shares, *how_many, seed=seed, careless=profile.careless)
     seen, fresh = halves(values.shape[1])
-    psi, n_groups = base.features(*base.pool.pair), len(shares)
-    fit = learn_mixture(psi[seen], choices, n_groups, seed=seed)
+    psi, n_groups, n_learned = base.features(*base.pool.pair), len(shares), profile.n_groups or len(shares)
+    fit = learn_mixture(psi[seen], choices, n_learned, seed=seed)
     assigned = fit.responsibilities.argmax(axis=1)
     learned: dict[str, Rewards]
     if profile.reward == "linear":
@@ -90,21 +93,25 @@ def learn_rewards(
     else:
         if folder is None:
             raise ValueError("folder: expected where to train reward models, got none")
+        if n_learned != n_groups or profile.common_unit:
+            raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
         given = (base.reference, base.pool.pair, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
         known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0)
         mixture, assigned = learn_models(*given, assigned, n_groups, profile, folder / "mixture", seed=seed)
         learned = {"single": single, "mixture": mixture, "known": known}
-    order = _match(assigned, group, n_groups)
-    learned["mixture"] = learned["mixture"].of(order)
-    rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
+    report: dict[str, Any] = {"annotators": profile.n_annotators}
+    if n_learned == n_groups:
+        order = _match(assigned, group, n_groups)
+        learned["mixture"] = learned["mixture"].of(order)
+        report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
+    unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
+    rewards = {name: found.calibrated(*base.pool.pair, **unit) for name, found in learned.items()}
     prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])
-    report: dict[str, Any] = {
-        "annotators": profile.n_annotators,
-        "assigned_right": float((np.argsort(order)[assigned] == group).mean()),
-    }
     for name, reward in rewards.items():
+        if name == "mixture" and n_learned != n_groups:
+            continue
         margin = reward(*base.pool.pair)[:, fresh]
         right = np.sign(margin[:, ::2] - margin[:, 1::2]) == prefers
         # Pairs that a group values equally say nothing.
@@ -181,11 +188,13 @@ reference, soup, got 'best'
         if state.is_main_process:
             say(f"[{setting}] seed {seed}, {method}")
         name, beta = _method(method)
+        began = time.perf_counter()
         identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
         identity["groups"] = list(found.tastes)
         made = making.policy(name, beta or profile.beta, there, seed_of_texts=_of(identity))
         if state.is_main_process:
-            _judge(made, making, gold, there, identity)
+            result = _judge(made, making, gold, there, identity)
+            write_json(there / "result.json", result | {"seconds": round(time.perf_counter() - began, 1)})
         state.wait_for_everyone()
     return folders
 
@@ -249,7 +258,7 @@ def _judge(made, making, gold, folder, identity):
     samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
-    write_json(folder / "result.json", identity | {"learned": learned, "samples": samples} | metrics)
+    return identity | {"learned": learned, "samples": samples} | metrics
 
 
 def _of(identity):

@@ -76,6 +76,8 @@ METHODS = {
         Method("average", "mixture", Utilitarian),
         Method("equal", "mixture", Utilitarian, equal=True),
         Method("maxmin", "mixture", rate=0.05),
+        Method("maxmin_slow", "mixture", rate=0.01),
+        Method("maxmin_fast", "mixture", rate=0.15),
         Method("maxmin_hard", "mixture"),
         Method("maxmin_known", "known", rate=0.05),
         Method("per_response", "mixture", per_response=True),
