@@ -99,6 +99,7 @@ def _parser():
     sub.add_argument("name", help="such as rivals; another profile than cpu records beside its own runs")
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
+    sub.add_argument("--rerun", action="store_true", help="make one run again, drawn by the commit, and compare it")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
     with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
@@ -176,14 +177,24 @@ def _train(options):
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
 
 
+# A run made again lies farther from the recorded ones about once in five thousand times.
+_FAR = 4.0
+
+
 def _study(options):
     require_lm()
-    from .lm.recording import record_study
+    from .lm.recording import record_study, rerun
     from .lm.studies import find_study
 
     study, root = find_study(options.name), find_root()
     folder = _folder(root, options.profile)
     book = root / "book" if options.profile == "cpu" else folder
+    runs = root / "_build" / "lm"
+    if options.rerun:
+        made, far = rerun(study, options.profile, runs, book, commit=_git("rev-parse", "HEAD"))
+        said = f"[{study.name}] made again: {made['method']}, {made['label']}, seed {made['seed']}"
+        _say(f"{said}: {far:.1f} standard deviations from the recorded runs of its kind")
+        return int(far > _FAR)
     changed = _git("status", "--porcelain", "--", "maxmin_core", "requirements.lock")
     about = {
         "command": f"maxmin study {study.name} --profile {options.profile}",
@@ -193,7 +204,6 @@ def _study(options):
         "machine": hardware(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
-    runs = root / "_build" / "lm"
     path = record_study(study, options.profile, runs, book, about=about, processes=options.cores, say=_say)
     _say(f"recorded in {path.relative_to(root)}")
 

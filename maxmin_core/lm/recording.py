@@ -6,11 +6,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from .._files import write_json
+from .._files import read_json, write_json
 from .base import prepare
 from .experiment import run_methods
 from .results import base_folder
-from .study import Study, Unit
+from .study import Study, deviation
 
 __all__ = ["record_study", "rerun"]
 
@@ -86,8 +86,10 @@ def record_study(
     return path
 
 
-def rerun(study: Study, profile: str, root: Path | str, *, commit: str) -> tuple[Unit, str]:
-    """Make one run of a study again, the one that the commit draws.
+def rerun(
+    study: Study, profile: str, root: Path | str, book: Path | str, *, commit: str
+) -> tuple[dict[str, Any], float]:
+    """Make one run of a study again, the one that the commit draws, and compare it with the recorded ones.
 
     Parameters
     ----------
@@ -97,22 +99,33 @@ def rerun(study: Study, profile: str, root: Path | str, *, commit: str) -> tuple
         A key of ``PROFILES``.
     root : Path or str
         The folder of all runs.
+    book : Path or str
+        The folder of the book, with ``studies/NAME.json``.
     commit : str
         Of the repository.
 
     Returns
     -------
-    unit : Unit
-    method : str
+    made : dict
+        What the run measured.
+    far : float
+        How far that is from the recorded runs of its kind, in standard deviations.
+
+    Raises
+    ------
+    ValueError
+        Where the study was not recorded.
 
     Examples
     --------
     >>> from maxmin_core.lm.studies import find_study
-    >>> rerun(find_study("rivals"), "cpu", "_build/lm", commit="86a20b6")  # doctest: +SKIP
+    >>> made, far = rerun(find_study("rivals"), "cpu", "_build/lm", "book", commit="86a20b6")  # doctest: +SKIP
     """
+    kept = read_json(Path(book) / "studies" / f"{study.name}.json")
     unit, method = study.drawn(commit)
     run_methods(unit.part.setting, unit.profile(profile), root, seed=unit.seed, methods=[method])
-    return unit, method
+    made = study.row(unit, method, profile, root)
+    return made, deviation(kept["runs"], made)
 
 
 def _prepare(unit, profile, root):

@@ -10,7 +10,7 @@ from maxmin_core.lm.recording import record_study, rerun
 from maxmin_core.lm.results import run_folder
 from maxmin_core.lm.settings import SETTINGS
 from maxmin_core.lm.studies import STUDIES, find_study, load_study
-from maxmin_core.lm.study import Part, Study, Unit
+from maxmin_core.lm.study import Part, Study, Unit, deviation
 
 SMALL = Study(
     "small",
@@ -83,8 +83,45 @@ class TestRecordStudy:
 
     def test_a_run_is_made_again(self, recorded):
         folder, _, _ = recorded
-        unit, method = rerun(SMALL, "smoke", folder / "lm", commit="abc")
-        assert method in unit.part.methods and (unit, method) == SMALL.drawn("abc")
+        for commit in ("0", "3"):
+            unit, method = SMALL.drawn(commit)
+            made, far = rerun(SMALL, "smoke", folder / "lm", folder, commit=commit)
+            assert (made["label"], made["seed"], made["method"]) == ("careless", unit.seed, method)
+            # On this machine it is one of the two that were recorded: half of their distance from their mean.
+            np.testing.assert_allclose(far, np.sqrt(1 / 3))
+        with pytest.raises(ValueError, match="^made: expected a run of a recorded kind, got .* in as it is"):
+            rerun(SMALL, "smoke", folder / "lm", folder, commit="2")
+
+
+class TestDeviation:
+    @pytest.fixture()
+    def kept(self):
+        rng = np.random.default_rng(0)
+        return [
+            {"label": label, "method": method, "beta": 0.1, "value": [v, v + 1], "kl": kl}
+            for label in ("a", "b")
+            for method, centre in (("equal", 0.0), ("maxmin", 5.0))
+            for v, kl in rng.normal(centre, (0.1, 2.0), size=(4, 2))
+        ]
+
+    def test_by_hand(self, kept):
+        own = np.array(
+            [[run["value"][0], run["kl"]] for run in kept if run["label"] == "b" and run["method"] == "maxmin"]
+        )
+        other = np.array(
+            [[run["value"][0], run["kl"]] for run in kept if run["label"] == "b" and run["method"] == "equal"]
+        )
+        spread = np.sqrt((own.var(axis=0, ddof=1) + other.var(axis=0, ddof=1)) / 2 * 1.25)
+        made = kept[-1] | {"value": [9.0, own[:, 0].mean() + 2 * spread[0]], "kl": own[:, 1].mean() - 3 * spread[1]}
+        np.testing.assert_allclose(deviation(kept, made), 3.0)
+        made["kl"] = own[:, 1].mean()
+        np.testing.assert_allclose(deviation(kept, made), 2.0)
+
+    def test_a_changed_result_is_noticed_and_another_seed_is_not(self, kept):
+        assert deviation(kept, kept[0] | {"value": [0.08, 1.0], "kl": 1.0}) < 3
+        assert deviation(kept, kept[0] | {"value": [1.0, 1.2], "kl": 1.0}) > 4
+        with pytest.raises(ValueError, match="^made: expected a run of a recorded kind, got soup in a"):
+            deviation(kept, kept[0] | {"method": "soup"})
 
 
 class TestStudies:
