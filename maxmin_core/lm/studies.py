@@ -50,6 +50,11 @@ _CRITERIA: dict[str, tuple[str, ...]] = {
         "lm.lead_grows: reproduced if with three groups max-min's mean lead over the equal average and over the "
         "soup is larger at 300 than at 100 steps and at 1000 at least half of that at 300.",
     ),
+    "frontier": (
+        "lm.lead_at_equal_divergence: reproduced if, read off the frontiers seed by seed at max-min's own divergence at "
+        "beta 0.15 (or at the nearest end of the other's frontier), max-min's mean lead in the worst group over the equal "
+        "average and over the soup is above zero with intervals that exclude it; direction only if the means are.",
+    ),
     "weights": (
         "lm.rate_of_weights: reproduced if no mean of the worst group with gamma 0.01 or 0.15 differs from that "
         "with 0.05 by more than 0.15 in either setting.",
@@ -134,6 +139,20 @@ STUDIES = {
                 )
             ),
             _CRITERIA["steps"],
+        ),
+        Study(
+            "frontier",
+            "Does the order hold at equal divergence?",
+            (
+                Part(
+                    "three",
+                    "three",
+                    tuple(f"{method}@{beta:g}" for beta in (0.08, 0.3) for method in ("equal", "maxmin", "soup")),
+                    (50, 51, 52),
+                    {"steps": 300},
+                ),
+            ),
+            _CRITERIA["frontier"],
         ),
         Study(
             "weights",
