@@ -51,9 +51,10 @@ _CRITERIA: dict[str, tuple[str, ...]] = {
         "soup is larger at 300 than at 100 steps and at 1000 at least half of that at 300.",
     ),
     "frontier": (
-        "lm.lead_at_equal_divergence: reproduced if, read off the frontiers seed by seed at max-min's own divergence at "
-        "beta 0.15 (or at the nearest end of the other's frontier), max-min's mean lead in the worst group over the equal "
-        "average and over the soup is above zero with intervals that exclude it; direction only if the means are.",
+        "lm.lead_at_equal_divergence: reproduced if, read off the frontiers seed by seed at max-min's own "
+        "divergence at beta 0.15 (or at the nearest end of the other's frontier), max-min's mean lead in the "
+        "worst group over the equal average and over the soup is above zero with intervals that exclude it; "
+        "direction only if the means are.",
     ),
     "weights": (
         "lm.rate_of_weights: reproduced if no mean of the worst group with gamma 0.01 or 0.15 differs from that "
