@@ -20,6 +20,7 @@ from maxmin_core.book.running import made_by
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.results import base_folder, run_folder, seeds
 from maxmin_core.lm.settings import SETTINGS
+from maxmin_core.lm.studies import STUDIES
 
 ROOT = Path(workflow.basedir)
 PROFILE = config.get("profile", "cpu")
@@ -29,6 +30,9 @@ OUT = f"_build/{PROFILE}"
 CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
 MADE = {number: str(made_by(chapter, Path(OUT))) for number, chapter in CHAPTERS.items()}
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
+# Recorded studies, of which CI makes one run each again.
+RECORDED = [name for name in STUDIES if (ROOT / "book" / "studies" / f"{name}.json").exists()]
+AGAIN = RECORDED if PROFILE == "cpu" and config.get("rerun") else []
 # Its steps run in the interpreter that runs the pipeline. The path stays out of the commands: a change of its spelling would
 # run every chapter anew.
 os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
@@ -46,6 +50,7 @@ rule pages:
         [f"{OUT}/notebooks/{chapter.path.name}" for chapter in CHAPTERS.values()],
         [f"{OUT}/metrics/{number}.json" for number in CHAPTERS],
         MADE.values(),
+        [f"{OUT}/studies/{name}" for name in AGAIN],
         PROSE,
         ["_config.yml", "_toc.yml", "requirements.lock"],
     output:
@@ -104,6 +109,26 @@ for (setting, seed), done in RUNS.items():
             runtime=60,
         shell:
             MAXMIN + " train --profile {params.profile} --setting '{params.setting}' --seed {params.seed}"
+
+
+for study in AGAIN:
+
+    rule:
+        name:
+            f"study_{study}"
+        input:
+            BASE,
+            f"book/studies/{study}.json",
+        output:
+            touch(f"{OUT}/studies/{study}"),
+        params:
+            study=study,
+        threads: 1
+        resources:
+            mem_mb=3000,
+            runtime=60,
+        shell:
+            MAXMIN + " study {params.study} --rerun"
 
 
 for chapter in CHAPTERS.values():

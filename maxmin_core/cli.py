@@ -1,6 +1,8 @@
 """The command line: run a chapter, build the book, report its claims, check a notebook."""
 
 import argparse
+import datetime
+import hashlib
 import importlib.util
 import json
 import os
@@ -19,7 +21,7 @@ from ._files import write_whole
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
-from .book.running import QUIET, ChapterError, execute, run
+from .book.running import QUIET, ChapterError, execute, hardware, run
 from .book.site import SiteError, judge_runs, render
 from .lm import require_lm
 
@@ -93,6 +95,11 @@ def _parser():
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
+    sub = command("study", _study, "Record a study in book/studies, hours on two cores; resumes what was interrupted.")
+    sub.add_argument("name", help="such as rivals; another profile than cpu records beside its own runs")
+    with_profile(sub)
+    sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
+    sub.add_argument("--rerun", action="store_true", help="make one run again, drawn by the commit, and compare it")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
     with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
@@ -170,6 +177,43 @@ def _train(options):
         _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
 
 
+# A run made again lies farther from the recorded ones about once in five thousand times.
+_FAR = 4.0
+
+
+def _study(options):
+    require_lm()
+    from .lm.recording import record_study, rerun
+    from .lm.studies import find_study
+
+    study, root = find_study(options.name), find_root()
+    folder = _folder(root, options.profile)
+    book = root / "book" if options.profile == "cpu" else folder
+    runs = root / "_build" / "lm"
+    if options.rerun:
+        made, far = rerun(study, options.profile, runs, book, commit=_git("rev-parse", "HEAD"))
+        said = f"[{study.name}] made again: {made['method']}, {made['label']}, seed {made['seed']}"
+        _say(f"{said}: {far:.1f} standard deviations from the recorded runs of its kind")
+        return int(far > _FAR)
+    changed = _git("status", "--porcelain", "--", "maxmin_core", "requirements.lock")
+    about = {
+        "command": f"maxmin study {study.name} --profile {options.profile}",
+        # What is not committed is no commit's.
+        "commit": _git("rev-parse", "HEAD") + (" and changes" if changed else ""),
+        "lock": hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16],
+        "machine": hardware(),
+        "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+    }
+    path = record_study(study, options.profile, runs, book, about=about, processes=options.cores, say=_say)
+    _say(f"recorded in {path.relative_to(root)}")
+
+
+def _git(*arguments):
+    """Return what git says, or "unknown" outside of a repository."""
+    done = subprocess.run(["git", *arguments], cwd=find_root(), capture_output=True, text=True, check=False)
+    return "unknown" if done.returncode else done.stdout.strip()
+
+
 def _plan(options):
     require_lm()
     from .lm.plan import plan
@@ -194,6 +238,7 @@ def _build(options):
         # included. Two chapters share two cores: each kernel keeps to one thread.
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
+        command += ["rerun=1"] * ("CI" in os.environ)
         command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "progress", "reason", "rules"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with subprocess.Popen(

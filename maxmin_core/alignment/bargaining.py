@@ -75,6 +75,15 @@ class Nash(Welfare):
         """Return ``log(attained - <w, d>) + KL(eta || w)``."""
         return float(np.log(attained - w @ self._disagreement(len(w))) + self.conjugate(w)[0])
 
+    def dual_gradient(self, w: Floats, expected: Floats, penalty: float = 0.0) -> Floats:
+        """Return ``E[r_u] - d_u - G eta_u / w_u`` with the weighted gain ``G = <w, E[r] - d> - beta KL``.
+
+        That is the derivative of the ceiling times G, which keeps its direction as long as there is a gain, and is
+        defined where there is none yet.
+        """
+        surplus = expected - self._disagreement(len(w))
+        return surplus + (w @ surplus - penalty) * self.conjugate(w)[1]
+
     def _among(self, groups):
         reduced = super()._among(groups)
         reduced.disagreement = None if self.disagreement is None else self.disagreement[groups]

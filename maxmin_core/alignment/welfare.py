@@ -185,6 +185,32 @@ class Welfare:
         """
         return attained + self.conjugate(w)[0]
 
+    def dual_gradient(self, w: Floats, expected: Floats, penalty: float = 0.0) -> Floats:
+        """Return in which direction of the weights the ceiling rises: ``E[r_u] + c'(w)``, up to a constant.
+
+        It is the derivative of ``A(r_w) + c(w)``, which the best weights minimise, when the policy is the best one for
+        them. A training that moves weights against it, by exponentiated gradient, asks for this.
+
+        Parameters
+        ----------
+        w : ndarray, shape (U,)
+            Weights of C.
+        expected : ndarray, shape (U,)
+            Expected rewards ``E_pi[r_u]`` of the policy, in logits.
+        penalty : float
+            ``beta KL`` of the policy, in logits.
+
+        Returns
+        -------
+        ndarray, shape (U,)
+
+        Examples
+        --------
+        >>> Egalitarian().dual_gradient(np.array([0.5, 0.5]), np.array([1.0, 0.3])).tolist()
+        [1.0, 0.3]
+        """
+        return expected + self.conjugate(w)[1]
+
     def supergradient(self, v: ArrayLike) -> Floats:
         """Return ``weights(v)``, checked: what a solver and a training step ask of a welfare.
 

@@ -21,7 +21,7 @@ from ._recording import METRICS_VARIABLE, PROFILES
 if TYPE_CHECKING:
     from .chapters import Chapter
 
-__all__ = ["QUIET", "ChapterError", "execute", "made_by", "run"]
+__all__ = ["QUIET", "ChapterError", "execute", "hardware", "made_by", "run"]
 
 # What other libraries would print into the pages, progress of every file and warnings of their own deprecations, is
 # turned off by these environment variables.
@@ -101,7 +101,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
             "seed": seed,
             "seconds": round(time.perf_counter() - started, 1),
             "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-            "hardware": _hardware(),
+            "hardware": hardware(),
             "python": platform.python_version(),
             "packages": _versions(),
             "claims": read_json(claims) if claims.exists() else {},
@@ -241,8 +241,18 @@ def _versions():
     return found
 
 
-def _hardware():
-    """Processor, cores and memory of this machine in one line."""
+def hardware() -> str:
+    """Return processor, cores and memory of this machine in one line.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> "cores" in hardware()
+    True
+    """
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         named = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))

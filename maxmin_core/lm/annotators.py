@@ -143,7 +143,7 @@ def draw_groups(shares: ArrayLike, n_annotators: int, *, seed: int) -> NDArray[n
 
 
 def compare(
-    values: NDArray[np.float64], group: NDArray[np.intp], n_per_annotator: int, *, seed: int, strength: float = 2.0
+    values: NDArray[np.float64], group: NDArray[np.intp], n_per_annotator: int, *, seed: int, strength: ArrayLike = 2.0
 ) -> Choices:
     """Simulate choices between pairs of texts; every annotator gets pairs of their own draw.
 
@@ -160,8 +160,8 @@ def compare(
         Comparisons that each of them makes.
     seed : int
         Of pairs and answers.
-    strength : float
-        How sharply a difference of values decides; 0 is a coin.
+    strength : float, or array_like of shape (A,)
+        How sharply a difference of values decides, for all or for each annotator; 0 is a coin.
 
     Returns
     -------
@@ -183,7 +183,8 @@ def compare(
     annotator = np.repeat(np.arange(len(group)), n_per_annotator)
     pair = rng.integers(n_pairs, size=len(annotator))
     first, second = values[group[annotator], pair].T
-    second_wins = rng.random(len(annotator)) >= bradley_terry(strength * (first - second))
+    sharp = np.broadcast_to(np.asarray(strength, dtype=float), len(group))[annotator]
+    second_wins = rng.random(len(annotator)) >= bradley_terry(sharp * (first - second))
     return 2 * pair + second_wins, 2 * pair + ~second_wins, annotator
 
 
@@ -212,7 +213,13 @@ def halves(n_texts: int) -> tuple[slice, slice]:
 
 
 def ask(
-    values: NDArray[np.float64], shares: ArrayLike, n_annotators: int, n_per_annotator: int, *, seed: int
+    values: NDArray[np.float64],
+    shares: ArrayLike,
+    n_annotators: int,
+    n_per_annotator: int,
+    *,
+    seed: int,
+    careless: float = 0.0,
 ) -> tuple[NDArray[np.intp], Choices]:
     """Draw a population of annotators and ask them: each compares pairs of texts of the first half.
 
@@ -228,6 +235,8 @@ def ask(
         Comparisons that each of them makes.
     seed : int
         Of people, pairs and answers.
+    careless : float
+        Share of the annotators who toss a coin, drawn from all groups alike.
 
     Returns
     -------
@@ -239,7 +248,7 @@ def ask(
     Raises
     ------
     ValueError
-        Where there are fewer annotators than groups.
+        Where there are fewer annotators than groups, or the careless are no share.
 
     Examples
     --------
@@ -247,9 +256,14 @@ def ask(
     >>> len(winner), int(max(winner.max(), loser.max())), np.bincount(group).tolist()
     (12, 3, [2, 2])
     """
+    if not 0 <= careless <= 1:
+        raise ValueError(f"careless: expected a share, between 0 and 1, got {careless}")
     group = draw_groups(shares, n_annotators, seed=seed)
+    # They stand in random order: the first are as good a draw as any.
+    strength = np.where(np.arange(n_annotators) < round(careless * n_annotators), 0.0, 2.0)
     seen, _ = halves(values.shape[1])
-    return group, compare(values[:, seen].reshape(len(values), -1, 2), group, n_per_annotator, seed=seed)
+    pairs = values[:, seen].reshape(len(values), -1, 2)
+    return group, compare(pairs, group, n_per_annotator, seed=seed, strength=strength)
 
 
 def wins(values: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:

@@ -108,7 +108,7 @@ def prepare(profile: Profile, root: Path | str, *, say: Callable[[str], None] = 
         texts = sentences(reviews, shortest=profile.shortest, longest=profile.longest)
         if not (folder / "reference" / "reference.json").exists():
             say(f"[base] reference policy, {profile.reference_steps} steps")
-            train_reference(texts, profile, folder / "reference")
+            train_reference(texts, profile, folder / "reference", seed=profile.reference_seed)
         say("[base] texts of the reference")
         write_json(folder / "texts.json", _draw_texts(texts, profile, folder / "reference"))
     stored = read_json(folder / "texts.json")

@@ -4,17 +4,17 @@ Chapter 8.
 """
 
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from accelerate import PartialState
 
 from .._files import write_json
+from ._making import UNTRAINED, Making
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
 from .evaluate import evaluate
@@ -25,8 +25,7 @@ from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
 from .reward_model import ModelRewards
 from .settings import find_setting
-from .texts import write_texts
-from .train import METHODS, Method, train
+from .train import METHODS
 
 __all__ = ["learn_rewards", "load_rewards", "run_methods"]
 
@@ -60,12 +59,13 @@ def learn_rewards(
         ``single``, ``mixture`` and ``known``, calibrated over the reference's texts.
     report : dict
         ``assigned_right``: share of annotators that EM put into their group; ``accuracy_single`` and so on: how often
-        a reward ranks fresh pairs as each group does; ``annotators``: how many there are.
+        a reward ranks fresh pairs as each group does; ``annotators``: how many there are. With another number of groups
+        than there are, nothing of the mixture's groups.
 
     Raises
     ------
     ValueError
-        On fewer annotators than groups, or whole models without a folder.
+        On fewer annotators than groups, whole models without a folder, or a profile that whole models do not know.
 
     Examples
     --------
@@ -76,10 +76,11 @@ def learn_rewards(
     1.0
     """
     values = gold(*base.pool.pair)
-    group, choices = ask(values, shares, profile.n_annotators, profile.n_per_annotator, seed=seed)
+    how_many = (profile.n_annotators, profile.n_per_annotator)
+    group, choices = ask(values, shares, *how_many, seed=seed, careless=profile.careless)
     seen, fresh = halves(values.shape[1])
-    psi, n_groups = base.features(*base.pool.pair), len(shares)
-    fit = learn_mixture(psi[seen], choices, n_groups, seed=seed)
+    psi, n_groups, n_learned = base.features(*base.pool.pair), len(shares), profile.n_groups or len(shares)
+    fit = learn_mixture(psi[seen], choices, n_learned, seed=seed)
     assigned = fit.responsibilities.argmax(axis=1)
     learned: dict[str, Rewards]
     if profile.reward == "linear":
@@ -92,21 +93,25 @@ def learn_rewards(
     else:
         if folder is None:
             raise ValueError("folder: expected where to train reward models, got none")
+        if n_learned != n_groups or profile.common_unit:
+            raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
         given = (base.reference, base.pool.pair, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
         known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0)
         mixture, assigned = learn_models(*given, assigned, n_groups, profile, folder / "mixture", seed=seed)
         learned = {"single": single, "mixture": mixture, "known": known}
-    order = _match(assigned, group, n_groups)
-    learned["mixture"] = learned["mixture"].of(order)
-    rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
+    report: dict[str, Any] = {"annotators": profile.n_annotators}
+    if n_learned == n_groups:
+        order = _match(assigned, group, n_groups)
+        learned["mixture"] = learned["mixture"].of(order)
+        report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
+    unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
+    rewards = {name: found.calibrated(*base.pool.pair, **unit) for name, found in learned.items()}
     prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])
-    report: dict[str, Any] = {
-        "annotators": profile.n_annotators,
-        "assigned_right": float((np.argsort(order)[assigned] == group).mean()),
-    }
     for name, reward in rewards.items():
+        if name == "mixture" and n_learned != n_groups:
+            continue
         margin = reward(*base.pool.pair)[:, fresh]
         right = np.sign(margin[:, ::2] - margin[:, 1::2]) == prefers
         # Pairs that a group values equally say nothing.
@@ -173,7 +178,7 @@ reference, soup, got 'best'
     folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
-    reference, tokenizer = load_policy(base.reference, cpu=profile.cpu)
+    making = Making(base, rewards, tuple(found.tastes), profile, seed, *load_policy(base.reference, cpu=profile.cpu))
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]
@@ -182,12 +187,14 @@ reference, soup, got 'best'
         method = there.name
         if state.is_main_process:
             say(f"[{setting}] seed {seed}, {method}")
-        model = _trained(method, rewards, found, base, profile, there, seed, reference)
+        name, beta = _method(method)
+        began = time.perf_counter()
+        identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
+        identity["groups"] = list(found.tastes)
+        made = making.policy(name, beta or profile.beta, there, seed_of_texts=_of(identity))
         if state.is_main_process:
-            name, beta = _method(method)
-            identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
-            identity["groups"] = list(found.tastes)
-            _judge(model, reference, tokenizer, base, gold, rewards, profile, there, identity)
+            result = _judge(made, making, gold, there, identity)
+            write_json(there / "result.json", result | {"seconds": round(time.perf_counter() - began, 1)})
         state.wait_for_everyone()
     return folders
 
@@ -239,75 +246,24 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     return load_rewards(folder, profile)
 
 
-def _judge(model, reference, tokenizer, base, gold, rewards, profile, folder, identity):
-    texts = base.baseline
-    if model is not reference:
-        # Of its own for every run: texts of two methods that share random numbers are not independent.
-        seed = int(key(**identity), 16) % 2**31
-        texts = write_texts(model, tokenizer, texts.prompts, n_tokens=profile.new_tokens, seed=seed)
+def _judge(made, making, gold, folder, identity):
+    base, reference, tokenizer = making.base, making.reference, making.tokenizer
+    model, texts, divergence = made
+    if texts is None:
+        texts = base.baseline if model is reference else making.texts(model, base.baseline.prompts, _of(identity))
     metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
-    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in rewards.items()}
+    if divergence is not None:
+        metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
+    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in making.rewards.items()}
     samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
-    write_json(folder / "result.json", identity | {"learned": learned, "samples": samples} | metrics)
+    return identity | {"learned": learned, "samples": samples} | metrics
 
 
-def _trained(method, rewards, setting, base, profile, folder, seed, reference):
-    name, beta = _method(method)
-    if name == "reference":
-        return reference
-    if name == "soup":
-        return _soup(rewards["mixture"], setting, base, profile, folder, seed, beta)
-    chosen = METHODS[name]
-    scored = rewards[chosen.rewards]
-    groups = ["everybody"] if chosen.rewards == "single" else list(setting.tastes)
-    train(chosen, scored, groups, base.train, base.reference, profile, folder, seed=seed, beta=beta)
-    return load_policy(folder, cpu=profile.cpu)[0]
-
-
-def _soup(rewards, setting, base, profile, folder, seed, beta):
-    """Train a policy per group, average their parameters; save the mix of the best learned worst value."""
-    members = []
-    for u, group in enumerate(setting.tastes):
-        there = folder / f"group-{u}"
-        train(
-            Method(f"only {group}", "mixture", METHODS["single"].welfare),
-            rewards.of([u]),
-            [group],
-            base.train,
-            base.reference,
-            profile,
-            there,
-            seed=seed,
-            beta=beta,
-        )
-        members.append(load_policy(there, cpu=profile.cpu)[0])
-    model, tokenizer = load_policy(base.reference, cpu=profile.cpu)
-    worst = {}
-    for mix in _grid(len(members), 10 if len(members) == 2 else 5):
-        _stir(model, members, mix)
-        texts = write_texts(model, tokenizer, base.train, n_tokens=profile.new_tokens, seed=seed)
-        worst[mix] = float(rewards(*texts.pair).mean(axis=1).min())
-    best = max(worst, key=worst.get)
-    _stir(model, members, best)
-    if PartialState().is_main_process:
-        model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        write_json(folder / "mix.json", {"groups": list(setting.tastes), "mix": best, "worst": worst[best]})
-    return model
-
-
-@torch.no_grad()
-def _stir(model, members, mix):
-    """Give a model the average of its members' parameters, with these weights."""
-    for parameter, *of_members in zip(model.parameters(), *(member.parameters() for member in members), strict=True):
-        parameter.copy_(sum(w * other for w, other in zip(mix, of_members, strict=True)))
-
-
-def _grid(n, steps):
-    """All weights of n parts in multiples of 1 / steps."""
-    return [tuple(k / steps for k in parts) for parts in product(range(steps + 1), repeat=n) if sum(parts) == steps]
+def _of(identity):
+    """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
+    return int(key(**identity), 16) % 2**31
 
 
 def _match(assigned, group, n):
@@ -321,8 +277,9 @@ def _match(assigned, group, n):
 def _method(method):
     """Split 'name@beta'; ValueError on an unknown name or a beta that is no number above 0."""
     name, _, beta = method.partition("@")
-    if name not in METHODS and name not in ("reference", "soup"):
-        raise ValueError(f"method: expected one of {', '.join((*METHODS, 'reference', 'soup'))}, got {name!r}")
+    known = (*METHODS, "reference", *UNTRAINED)
+    if name not in known:
+        raise ValueError(f"method: expected one of {', '.join(known)}, got {name!r}")
     try:
         value = float(beta) if beta else None
     except ValueError as error:

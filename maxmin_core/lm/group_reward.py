@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import log_softmax
 
+from .._validation import as_distribution
 from ..alignment.welfare import Welfare
 from .scorers import Scorer
 
@@ -19,9 +21,10 @@ __all__ = ["GroupReward"]
 class GroupReward:
     """Reward a text by ``w @ r(text)``, where a welfare chooses the group weights ``w`` from the batch's group means.
 
-    The weights are those of the welfare, or with a rate they move by exponentiated gradient on the dual of max-min,
-    ``w_u <- w_u exp(-rate mean_u)``, divided by their sum. Means are over the batches of all processes, so that all
-    choose the same weights. TRL takes off ``beta`` KL itself.
+    The weights are those of the welfare, or with a rate they move by exponentiated gradient on the welfare's dual,
+    ``w_u <- w_u exp(-rate g_u)``, divided by their sum, where ``g`` is `Welfare.dual_gradient` at the batch's means
+    (for max-min, the means themselves). Means are over the batches of all processes, so that all choose the same
+    weights. TRL takes off ``beta`` KL itself.
 
     Parameters
     ----------
@@ -30,7 +33,9 @@ class GroupReward:
     welfare : Welfare
         ``weights=None`` in it means equal shares.
     rate : float or None
-        Of exponentiated gradient; None takes the welfare's weights as they are.
+        Of exponentiated gradient, at least 0; None takes the welfare's weights as they are.
+    start : array_like, shape (U,), or None
+        Where exponentiated gradient begins, all above 0; None is equal weights.
     groups : sequence of str, length U
         Names for errors and metrics.
     per_response : bool
@@ -41,6 +46,14 @@ class GroupReward:
     ----------
     log_weights : ndarray, shape (U,)
         Logarithms of the weights that exponentiated gradient has reached.
+    penalty : float
+        ``beta KL`` of the policy, as the trainer last measured it; only Nash's bargain asks for it.
+
+    Raises
+    ------
+    ValueError
+        On a rate below 0 or for a welfare whose weights are bound (it would ignore the bounds); on a start without a
+        rate, or with a weight that is not above 0.
 
     Examples
     --------
@@ -61,11 +74,28 @@ class GroupReward:
         *,
         groups: Sequence[str],
         per_response: bool = False,
+        start: ArrayLike | None = None,
     ) -> None:
         self.rewards, self.welfare, self.rate, self.groups = rewards, welfare, rate, list(groups)
-        self.per_response = per_response
+        self.per_response, self.penalty = per_response, 0.0
+        first = as_distribution("start", start, len(self.groups))
+        if rate is None and start is not None:
+            raise ValueError("start: expected None without a rate, as a welfare's own weights begin nowhere")
+        if not (first > 0).all():
+            raise ValueError(f"start: expected weights above 0, which exponentiated gradient can move, got {first}")
+        if rate is not None:
+            self._check_rate(rate, first)
         # Weights as logarithms: one that has become tiny can grow again.
-        self.log_weights = np.full(len(self.groups), -np.log(len(self.groups)))
+        self.log_weights = np.full(len(first), -np.log(len(first))) if start is None else np.log(first)
+
+    def _check_rate(self, rate, first):
+        if not 0 <= rate < np.inf:
+            raise ValueError(f"rate: expected a finite number of at least 0, got {rate}")
+        if rate and (self.welfare.point(len(first)) is not None or self.welfare.room(first)[0].size):
+            raise ValueError(
+                f"rate: expected None for {type(self.welfare).__name__}, which binds its weights: "
+                f"exponentiated gradient would leave its bounds, got {rate}"
+            )
 
     def __call__(
         self,
@@ -99,7 +129,7 @@ class GroupReward:
         ------
         ValueError
             When a group's reward is not finite: names the group and the step. When the welfare returns weights that
-            are negative, not finite or all zero: names the welfare.
+            are negative, not finite or all zero: names the welfare. When the rate is so high that weights overflow.
         """
         values = np.asarray(self.rewards(prompts, completions), dtype=float)
         finite = np.isfinite(values).all(axis=1)
@@ -108,6 +138,7 @@ class GroupReward:
             step = "?" if trainer_state is None else trainer_state.global_step
             bad = self.groups[finite.argmin()]
             raise ValueError(f"rewards: expected finite rewards, got NaN or infinity for {bad} at step {step}")
+        self.scored = values
         means = _mean_over_processes(values)
         if self.per_response:
             weights = (values.argmin(axis=0) == np.arange(len(values))[:, None]).mean(axis=1)
@@ -122,7 +153,10 @@ class GroupReward:
     def _move(self, means):
         if self.rate is None:
             return self.welfare.supergradient(means)
-        self.log_weights = log_softmax(self.log_weights - self.rate * means)
+        slope = self.welfare.dual_gradient(np.exp(self.log_weights), means, self.penalty) if self.rate else means
+        self.log_weights = log_softmax(self.log_weights - self.rate * slope)
+        if not np.isfinite(self.log_weights).all():
+            raise ValueError(f"rate: expected one at which weights stay finite, got {self.rate} for {self.welfare!r}")
         return np.exp(self.log_weights)
 
 

@@ -44,6 +44,8 @@ class Profile:
         Sentences a step.
     reference_rate : float
         Its learning rate.
+    reference_seed : int
+        Of its first weights and of the order of its sentences.
     prompt_words : int
         Words that begin a text.
     new_tokens : int
@@ -72,6 +74,12 @@ class Profile:
         Steps of training a reward model.
     reward_rate : float
         Its learning rate.
+    n_groups : int or None
+        How many groups EM looks for; None is as many as there are.
+    careless : float
+        Share of the annotators who answer by the toss of a coin, whatever their group.
+    common_unit : bool
+        Whether all groups' rewards are divided by one spread, the mean of theirs, instead of each by its own.
     n_evaluation : int
         Texts on which a policy is judged.
     bf16 : bool
@@ -103,6 +111,7 @@ class Profile:
     reference_steps: int = 2500
     reference_batch: int = 64
     reference_rate: float = 3e-3
+    reference_seed: int = 0
     prompt_words: int = 3
     new_tokens: int = 14
     n_pairs: int = 2000
@@ -117,6 +126,9 @@ class Profile:
     reward: Literal["linear", "model"] = "linear"
     reward_steps: int = 200
     reward_rate: float = 1e-3
+    n_groups: int | None = None
+    careless: float = 0.0
+    common_unit: bool = False
     n_evaluation: int = 1024
     bf16: bool = False
     gradient_checkpointing: bool = False

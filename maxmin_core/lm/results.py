@@ -28,6 +28,7 @@ _OF_BASE += (
     "reference_steps",
     "reference_batch",
     "reference_rate",
+    "reference_seed",
     "prompt_words",
     "new_tokens",
 )

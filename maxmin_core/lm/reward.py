@@ -76,7 +76,7 @@ class Rewards:
         """
         return (self._raw(prompts, completions) - self.zero[:, None]) / self.unit[:, None]
 
-    def calibrated(self, prompts: Sequence[str], completions: Sequence[str]) -> Self:
+    def calibrated(self, prompts: Sequence[str], completions: Sequence[str], *, common_unit: bool = False) -> Self:
         """Return these rewards with mean zero and spread one over texts.
 
         Parameters
@@ -85,6 +85,8 @@ class Rewards:
             How the texts begin, those of the reference.
         completions : sequence of str, length n
             How they go on.
+        common_unit : bool
+            Whether all are divided by the mean of their spreads instead, so that a group that feels more counts more.
 
         Returns
         -------
@@ -99,7 +101,7 @@ class Rewards:
         unit = raw.std(axis=1)
         if not (unit > 1e-9).all():
             raise ValueError(f"parameters: expected rewards that vary over the texts, got spreads {unit}")
-        return self._rescaled(raw.mean(axis=1), unit)
+        return self._rescaled(raw.mean(axis=1), np.full_like(unit, unit.mean()) if common_unit else unit)
 
     def _raw(self, prompts, completions):
         return self.parameters @ self.features(prompts, completions).T

@@ -164,7 +164,7 @@ def max_min_step(
 class Witness(TrainerCallback):
     """Stand between TRL's trainer and a reward, and keep what every step did: its texts and its gradient.
 
-    Pass it to `train.make_trainer` as the reward and as a callback.
+    Pass it to `trainer.make_trainer` as the reward and as a callback.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def as_text(draws: ArrayLike, form: str) -> list[str]:
     Returns
     -------
     list of str
-        Without a half-width where all seeds agree.
+        Without a half-width where all seeds agree, up to rounding.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def as_text(draws: ArrayLike, form: str) -> list[str]:
     ['+1.5 ± 6.4', '+0.5']
     """
     return [
-        f"{centre:{form}}\u00a0±\u00a0{half:{form.lstrip('+')}}" if half else f"{centre:{form}}"
+        f"{centre:{form}}\u00a0±\u00a0{half:{form.lstrip('+')}}" if half > 1e-12 else f"{centre:{form}}"
         for centre, half in zip(*np.atleast_1d(*mean_interval(draws)), strict=True)
     ]
 

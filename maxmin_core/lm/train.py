@@ -6,26 +6,26 @@ Chapters 8 and 9.
 import json
 import os
 import shutil
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike
 from safetensors.numpy import load_file, save_file
-from transformers import PrinterCallback, TrainerCallback
-from trl import RLOOConfig, RLOOTrainer
+from transformers import TrainerCallback
 
 from .._files import read_json, write_json, write_whole
+from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
 from .group_reward import GroupReward
-from .policy import load_policy, prompt_tokens
 from .profiles import Profile, key
 from .reference import last_checkpoint
 from .scorers import GroupRewards
+from .trainer import make_trainer
 
-__all__ = ["METHODS", "Method", "make_trainer", "train"]
+__all__ = ["METHODS", "Method", "train"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Method:
         Whether to take the minimum over groups text by text instead.
     equal : bool
         Whether to count every group once, whatever its share.
+    predicted : bool
+        Whether the weights begin where the reference's texts say that they will end (`prediction`), instead of equal.
+    trainer : {'rloo', 'grpo', 'grpo_scaled'}
+        TRL's RLOO; its GRPO, given the groups' rewards one by one, with advantages as they are; the same with every
+        group's advantages divided by their spread on the prompt.
 
     Examples
     --------
@@ -60,6 +65,8 @@ class Method:
     rate: float | None = None
     per_response: bool = False
     equal: bool = False
+    predicted: bool = False
+    trainer: Literal["rloo", "grpo", "grpo_scaled"] = "rloo"
 
 
 METHODS = {
@@ -69,9 +76,17 @@ METHODS = {
         Method("average", "mixture", Utilitarian),
         Method("equal", "mixture", Utilitarian, equal=True),
         Method("maxmin", "mixture", rate=0.05),
+        Method("maxmin_slow", "mixture", rate=0.01),
+        Method("maxmin_fast", "mixture", rate=0.15),
         Method("maxmin_hard", "mixture"),
         Method("maxmin_known", "known", rate=0.05),
         Method("per_response", "mixture", per_response=True),
+        Method("maxmin_predicted", "mixture", rate=0.05, predicted=True),
+        Method("maxmin_fixed", "mixture", rate=0.0, predicted=True),
+        Method("regret", "mixture", Regret, rate=0.05),
+        Method("nash", "mixture", Nash, rate=0.05),
+        Method("grpo", "mixture", Utilitarian, equal=True, trainer="grpo"),
+        Method("grpo_scaled", "mixture", Utilitarian, equal=True, trainer="grpo_scaled"),
     )
 }
 
@@ -88,6 +103,8 @@ def train(
     seed: int,
     beta: float | None = None,
     stop_at: int | None = None,
+    welfare: Welfare | None = None,
+    start: ArrayLike | None = None,
 ) -> Path | None:
     """Train a policy from the reference and save it, with its metrics; resume after an interruption.
 
@@ -116,6 +133,10 @@ def train(
         KL strength; None is the profile's.
     stop_at : int or None
         Stop after that step as an interruption would: a checkpoint is kept, nothing is finished.
+    welfare : Welfare or None
+        The method's welfare with its parameters, such as the best values of a `Regret`; None makes it without any.
+    start : array_like, shape (U,), or None
+        Where the group weights begin; None is equal weights.
 
     Returns
     -------
@@ -154,15 +175,25 @@ def train(
     # Who draws the texts may change on the way.
     del noted["profile"]["vllm"]
     noted |= {"seed": seed, "beta": beta, "groups": list(groups), "rewards": rewards.fingerprint()}
+    noted |= {"welfare": repr(welfare), "start": None if start is None else np.asarray(start).tolist()}
     noted |= {"prompts": key(prompts=prompts), "processes": int(os.environ.get("WORLD_SIZE", "1"))}
     _claim(folder, noted)
     if (folder / "done.json").exists():
         return folder
-    counted = method.welfare is Utilitarian and not method.equal
-    welfare = Utilitarian(rewards.shares) if counted else method.welfare()
-    reward = GroupReward(rewards, welfare, method.rate, groups=groups, per_response=method.per_response)
+    if welfare is None:
+        counted = method.welfare is Utilitarian and not method.equal
+        welfare = Utilitarian(rewards.shares) if counted else method.welfare()
+    reward = GroupReward(rewards, welfare, method.rate, groups=groups, per_response=method.per_response, start=start)
     trainer = make_trainer(
-        reward, prompts, reference, profile, folder, seed=seed, beta=beta, callbacks=[_Memory(reward, folder, stop_at)]
+        reward,
+        prompts,
+        reference,
+        profile,
+        folder,
+        seed=seed,
+        beta=beta,
+        callbacks=[_Memory(reward, beta, folder, stop_at)],
+        kind=method.trainer,
     )
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
     trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
@@ -179,89 +210,17 @@ def train(
     return folder
 
 
-def make_trainer(
-    reward: Callable[..., list[float]],
-    prompts: Sequence[str],
-    reference: Path,
-    profile: Profile,
-    folder: Path,
-    *,
-    seed: int,
-    beta: float | None = None,
-    callbacks: Sequence[TrainerCallback] = (),
-) -> RLOOTrainer:
-    """Return TRL's trainer of a policy, which begins as the reference; nothing is trained yet.
-
-    Parameters
-    ----------
-    reward : callable, (prompts, completions, **more) -> list of float
-        Such as a `GroupReward`.
-    prompts : sequence of str
-        All of one length in tokens.
-    reference : Path
-        A saved policy.
-    profile : Profile
-        How many texts a step, how many steps, at which learning rate.
-    folder : Path
-        Where the trainer writes.
-    seed : int
-        Of the order of the prompts and of the texts that are drawn.
-    beta : float or None
-        KL strength; None is the profile's.
-    callbacks : sequence of TrainerCallback
-        Are told of every step.
-
-    Returns
-    -------
-    trl.RLOOTrainer
-
-    Raises
-    ------
-    ValueError
-        When prompts differ in length or leave no room.
-
-    Examples
-    --------
-    >>> from maxmin_core.lm.profiles import find_profile
-    >>> from maxmin_core.lm.enumerable import make_reference
-    >>> import tempfile
-    >>> def reward(prompts, completions, **_):
-    ...     return [float(len(text)) for text in completions]
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     prompts = make_reference(Path(folder), n_prompts=2, n_tokens=3)
-    ...     small = find_profile("smoke", steps=1, prompts_per_step=2, samples_per_prompt=2, new_tokens=3)
-    ...     trainer = make_trainer(reward, prompts, Path(folder), small, Path(folder) / "run", seed=0)
-    >>> trainer.args.max_steps, trainer.args.beta
-    (1, 0.15)
-    """
-    from datasets import Dataset
-
-    model, tokenizer = load_policy(reference)
-    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
-    called: Any = reward
-    trainer = RLOOTrainer(
-        model,
-        called,
-        _configuration(profile, folder, seed, profile.beta if beta is None else beta),
-        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
-        processing_class=tokenizer,
-        callbacks=[*callbacks],
-    )
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
 class _Memory(TrainerCallback):
     """Write the metrics as JSON lines, and the group weights beside every checkpoint; read them when a run resumes."""
 
-    def __init__(self, reward, folder, stop_at):
-        self.reward, self.folder, self.stop_at = reward, folder, stop_at
+    def __init__(self, reward, beta, folder, stop_at):
+        self.reward, self.beta, self.folder, self.stop_at = reward, beta, folder, stop_at
 
     def on_train_begin(self, args, state, control, **_):
         metrics = self.folder / "metrics.jsonl"
         if state.global_step:
             saved = load_file(self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors")
-            self.reward.log_weights = saved["log_weights"]
+            self.reward.log_weights, self.reward.penalty = saved["log_weights"], float(saved["penalty"])
         if not state.is_world_process_zero:
             return
         # What was logged after the checkpoint will be logged again; a last line may be torn.
@@ -270,6 +229,9 @@ class _Memory(TrainerCallback):
             partial.write_text("".join(line + "\n" for line in kept))
 
     def on_log(self, args, state, control, logs=None, **_):
+        if "kl" in logs and "completions/mean_length" in logs:
+            # TRL's is a mean over tokens; the objective counts texts.
+            self.reward.penalty = self.beta * logs["kl"] * logs["completions/mean_length"]
         if state.is_world_process_zero and "loss" in logs:
             numbers = {k: v for k, v in logs.items() if isinstance(v, int | float) and "time" not in k}
             with (self.folder / "metrics.jsonl").open("a") as file:
@@ -278,51 +240,12 @@ class _Memory(TrainerCallback):
     def on_save(self, args, state, control, **_):
         if state.is_world_process_zero:
             with write_whole(self.folder / f"checkpoint-{state.global_step}" / "weights.safetensors") as partial:
-                save_file({"log_weights": self.reward.log_weights}, partial)
+                kept = {"log_weights": self.reward.log_weights, "penalty": np.array(self.reward.penalty)}
+                save_file(kept, partial)
 
     def on_step_end(self, args, state, control, **_):
         if self.stop_at == state.global_step:
             control.should_save = control.should_training_stop = True
-
-
-def _configuration(profile, folder, seed, beta):
-    # The batch is the whole one, however many processes share it.
-    texts, processes = profile.prompts_per_step * profile.samples_per_prompt, int(os.environ.get("WORLD_SIZE", "1"))
-    if texts % processes:
-        raise ValueError(f"profile: expected {texts} texts a step to divide among the processes, got {processes}")
-    return RLOOConfig(
-        output_dir=str(folder),
-        max_steps=profile.steps,
-        per_device_train_batch_size=texts // processes,
-        num_generations=profile.samples_per_prompt,
-        max_completion_length=profile.new_tokens,
-        temperature=1.0,
-        top_k=0,
-        learning_rate=profile.rate,
-        lr_scheduler_type="linear",
-        beta=beta,
-        # Else texts would be drawn and scored under dropout.
-        disable_dropout=True,
-        logging_steps=1,
-        save_steps=max(1, profile.steps // 2),
-        # The older one goes only when the newer is whole.
-        save_total_limit=2,
-        seed=seed,
-        shuffle_dataset=False,
-        report_to="tensorboard",
-        disable_tqdm=not sys.stderr.isatty(),
-        bf16=profile.bf16,
-        use_cpu=profile.cpu,
-        ddp_backend="gloo" if profile.cpu and processes > 1 else None,
-        activation_checkpointing=profile.gradient_checkpointing,
-        use_vllm=profile.vllm,
-    )
-
-
-def _in_order(prompts, profile, seed):
-    """Return the prompts of all steps, shuffle after shuffle: no epochs, whose order a resumed run forgets."""
-    rng, needed = np.random.default_rng(seed), profile.steps * profile.prompts_per_step
-    return [prompts[i] for _ in range(-(-needed // len(prompts))) for i in rng.permutation(len(prompts))][:needed]
 
 
 def _claim(folder, settings):

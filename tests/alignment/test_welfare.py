@@ -172,6 +172,37 @@ def by_cvxpy(welfare, rewards, reference, beta, prompts):
     return found.value, policy.value
 
 
+@pytest.mark.parametrize("name", ["egalitarian", "soft-min", "regret", "nash"])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_dual_gradient_by_finite_differences(name, seed):
+    # In directions that keep the sum of the weights; Nash's is the derivative times the weighted gain.
+    rng = np.random.default_rng(seed)
+    rewards, log_reference, beta = rng.normal(size=(3, 2, 4)), np.log(rng.dirichlet(np.ones(4), size=2)), 0.3
+    shares = rng.dirichlet(np.ones(3))
+    welfare = {
+        "egalitarian": Egalitarian(),
+        "soft-min": SoftMin(0.2, shares),
+        "regret": Regret(rng.normal(size=3)),
+        "nash": Nash(rng.normal(size=3) - 5, shares),
+    }[name]
+    weights = rng.dirichlet(5 * np.ones(3))
+
+    def ceiling(w):
+        attained = beta * np.log((np.exp(log_reference + np.einsum("u,uxy->xy", w, rewards) / beta)).sum(axis=1)).mean()
+        return welfare.ceiling(w, attained)
+
+    policy = gibbs_policy(np.einsum("u,uxy->xy", weights, rewards), log_reference, beta)
+    expected = (policy * rewards).sum(axis=2).mean(axis=1)
+    penalty = beta * (policy * (np.log(policy) - log_reference)).sum(axis=1).mean()
+    gain = weights @ (expected - welfare.disagreement) - penalty if name == "nash" else 1.0
+    found = welfare.dual_gradient(weights, expected, penalty)
+    for direction in rng.normal(size=(4, 3)):
+        direction -= direction.mean()
+        step = 1e-6 * direction
+        slope = (ceiling(weights + step) - ceiling(weights - step)) / 2e-6
+        np.testing.assert_allclose(found @ direction, gain * slope, atol=1e-7)
+
+
 class TestSolve:
     @pytest.mark.parametrize("name", NAMES)
     @settings(max_examples=25)

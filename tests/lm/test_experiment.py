@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from maxmin_core.lm import experiment, results, settings
+from maxmin_core.lm import _making, combined, experiment, results, settings
 from maxmin_core.lm.corpus import load_reviews, sentences
 from maxmin_core.lm.experiment import run_methods
 from maxmin_core.lm.profiles import PROFILES, find_profile, key
@@ -70,7 +70,8 @@ class TestRunMethods:
     def test_a_soup_is_the_average_of_its_members(self, runs):
         folder = runs[2][3]
         kept = json.loads((folder / "mix.json").read_text())
-        soup, *members = (load_file(f / "model.safetensors") for f in (folder, folder / "group-0", folder / "group-1"))
+        members = (folder.parent / f"group-{u}@{runs[1].beta:g}" for u in (0, 1))
+        soup, *members = (load_file(f / "model.safetensors") for f in (folder, *members))
         assert any(not np.array_equal(members[0][name], members[1][name]) for name in soup)
         for name in soup:
             average = kept["mix"][0] * members[0][name] + kept["mix"][1] * members[1][name]
@@ -82,18 +83,52 @@ class TestRunMethods:
         tried = []
 
         def stirred(model, members, mix):
-            for member, name in zip(members, ("group-0", "group-1"), strict=True):
-                on_disk = load_file(folders[3] / name / "model.safetensors")["transformer.wte.weight"]
+            for u, member in enumerate(members):
+                there = folders[3].parent / f"group-{u}@{profile.beta:g}"
+                on_disk = load_file(there / "model.safetensors")["transformer.wte.weight"]
                 np.testing.assert_array_equal(member.transformer.wte.weight.detach().numpy(), on_disk)
             tried.append(mix)
             stir(model, members, mix)
 
-        stir = experiment._stir
-        monkeypatch.setattr(experiment, "_stir", stirred)
+        stir = combined.stir
+        monkeypatch.setattr(combined, "stir", stirred)
         (folders[3] / "result.json").unlink()
         run_methods("80:20", profile, root, seed=0, methods=["soup"])
         np.testing.assert_allclose(sorted(tried[:-1]), [(k / 10, 1 - k / 10) for k in range(11)])
         assert list(tried[-1]) == json.loads((folders[3] / "mix.json").read_text())["mix"]
+
+    def test_rivals_share_the_groups_own_policies(self, runs, monkeypatch):
+        root, profile, folders = runs
+        trained, real = [], _making.train
+
+        def train(method, *rest, **more):
+            trained.append(method.name)
+            return real(method, *rest, **more)
+
+        monkeypatch.setattr(_making, "train", train)
+        own = [folders[3].parent / f"group-{u}@{profile.beta:g}" / "done.json" for u in (0, 1)]
+        before = [path.stat().st_mtime_ns for path in own]
+        names = ["product", "regret", "nash", "choice", "maxmin_predicted", "maxmin_fixed", "grpo", "grpo_scaled"]
+        folders = run_methods("80:20", profile, root, seed=0, methods=names)
+        assert [path.stat().st_mtime_ns for path in own] == before
+        only = ["only majority", "only minority"]
+        assert trained == [*only, *only, "regret", "nash", *names[4:]]
+        weights = {f.name: json.loads((f / "weights.json").read_text()) for f in (folders[1], folders[4])}
+        for found in weights.values():
+            assert found["groups"] == ["majority", "minority"] and abs(sum(found["weights"]) - 1) < 1e-9
+        # Regret measures from what the groups' own policies reach, as the product does.
+        noted = json.loads((folders[2] / "settings.json").read_text())["welfare"]
+        assert noted == f"Regret(best={np.array(weights['product']['best'])!r})"
+        choice = json.loads((folders[4] / "result.json").read_text())
+        assert 0 < choice["kl"] <= np.log(16) and weights["choice"]["gap"] < 1e-6
+        # Fixed weights stay where the others begin.
+        curves = [[json.loads(line) for line in (f / "metrics.jsonl").read_text().splitlines()] for f in folders[5:7]]
+        moving, fixed = (
+            np.array([[row[f"weight/{g}"] for g in ("majority", "minority")] for row in c]) for c in curves
+        )
+        start = json.loads((folders[5] / "settings.json").read_text())["start"]
+        np.testing.assert_allclose(fixed, [start, start])
+        assert not np.allclose(moving[0], moving[1])
 
     def test_rewards_are_learned_once(self, runs, monkeypatch):
         # Learned again with other threads they may differ in the last bit, and a run on them would be refused.
@@ -154,11 +189,6 @@ class TestProfiles:
 
     def test_a_key_depends_on_every_setting(self):
         assert key(a=1, b=2) == key(b=2, a=1) != key(a=1, b=3)
-
-    def test_all_weights_of_a_grid_sum_to_one(self):
-        grid = experiment._grid(3, 4)
-        assert len({tuple(row) for row in grid}) == 15
-        np.testing.assert_allclose([sum(row) for row in grid], 1.0)
 
     def test_the_rerun_page_counts_the_trainings(self, root):
         # A soup trains a policy for every group.

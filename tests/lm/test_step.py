@@ -7,11 +7,11 @@ from transformers import TrainerCallback
 from trl import RLOOTrainer
 
 from maxmin_core.alignment import Egalitarian, Utilitarian
-from maxmin_core.lm import train as training
+from maxmin_core.lm import trainer as training
 from maxmin_core.lm.group_reward import GroupReward
 from maxmin_core.lm.policy import load_policy, log_probabilities
 from maxmin_core.lm.step import log_probability, max_min_step
-from maxmin_core.lm.train import make_trainer
+from maxmin_core.lm.trainer import make_trainer
 
 PROMPTS = ["the film", "this movie", "a story", "the plot", "one scene"]
 GROUPS = ["majority", "minority"]

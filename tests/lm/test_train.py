@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from maxmin_core.alignment import Egalitarian, Utilitarian
+from maxmin_core.alignment import ChiSquare, CVaR, Egalitarian, Nash, Regret, Utilitarian
 from maxmin_core.lm import train as training
 from maxmin_core.lm.group_reward import GroupReward
 from maxmin_core.lm.policy import load_policy
@@ -45,6 +45,54 @@ class TestGroupReward:
             got = reward(*TEXTS)
             weight = 1 / (1 + np.exp(-0.5 * 2.0 * step))
             np.testing.assert_allclose(got, 3.0 * (1 - weight) + 1.0 * weight)
+
+    def test_other_welfares_move_down_their_own_dual(self):
+        values = fixed([[3.0, 3.0, 3.0], [1.0, 1.0, 1.0]])
+        # Regret counts from what each has alone: the first group is 1 short of its best, the second 3.
+        reward = GroupReward(values, Regret([4.0, 4.0]), 0.5, groups=["a", "b"], start=[0.25, 0.75])
+        reward(*TEXTS)
+        by_hand = np.array([0.25 * np.exp(-0.5 * (3 - 4)), 0.75 * np.exp(-0.5 * (1 - 4))])
+        np.testing.assert_allclose(np.exp(reward.log_weights), by_hand / by_hand.sum())
+        # Nash: surplus - G eta / w, with G = .25 3 + .75 1 less what the divergence costs.
+        reward = GroupReward(values, Nash([0.0, 0.0]), 0.5, groups=["a", "b"], start=[0.25, 0.75])
+        reward.penalty = 0.3
+        reward(*TEXTS)
+        slope = np.array([3 - 1.2 * 0.5 / 0.25, 1 - 1.2 * 0.5 / 0.75])
+        by_hand = np.array([0.25, 0.75]) * np.exp(-0.5 * slope)
+        np.testing.assert_allclose(np.exp(reward.log_weights), by_hand / by_hand.sum())
+
+    def test_a_rate_of_zero_keeps_the_weights(self):
+        reward = GroupReward(
+            fixed([[3.0, 3.0, 3.0], [1.0, 1.0, 1.0]]), Egalitarian(), 0.0, groups=["a", "b"], start=[0.2, 0.8]
+        )
+        for _ in range(3):
+            np.testing.assert_allclose(reward(*TEXTS), 0.2 * 3 + 0.8 * 1)
+
+    @pytest.mark.parametrize(
+        ("welfare", "options", "message"),
+        [
+            (CVaR(0.5), {"rate": 0.1}, "^rate: expected None for CVaR, which binds its weights"),
+            (CVaR(1.0), {"rate": 0.5}, "^rate: expected None for CVaR"),
+            (ChiSquare(1.0), {"rate": 0.1}, "^rate: expected None for ChiSquare"),
+            (Utilitarian(), {"rate": 0.1}, "^rate: expected None for Utilitarian"),
+            (Egalitarian(), {"rate": -0.1}, "^rate: expected a finite number of at least 0, got -0.1"),
+            (Egalitarian(), {"rate": np.inf}, "^rate: expected a finite number"),
+            (Egalitarian(), {"rate": 0.1, "start": [0.0, 1.0]}, "^start: expected weights above 0"),
+            (Egalitarian(), {"rate": 0.1, "start": [0.2, 0.7]}, "^start: expected non-negative weights that sum to 1"),
+            (Egalitarian(), {"start": [0.5, 0.5]}, "^start: expected None without a rate"),
+            (Nash(), {"rate": 0.1}, "^disagreement: expected the groups' values without agreement, got None"),
+            (Regret(), {"rate": 0.1}, "^best: expected every group's best value, got None"),
+        ],
+    )
+    def test_what_a_rate_would_ignore_is_refused(self, welfare, options, message):
+        with pytest.raises(ValueError, match=message):
+            GroupReward(fixed([[1.0, 1.0, 1.0]] * 2), welfare, groups=["a", "b"], **options)(*TEXTS)
+
+    def test_weights_that_overflow_stop_the_training(self):
+        reward = GroupReward(fixed([[3.0, 3.0, 3.0], [1.0, 1.0, 1.0]]), Nash([0.0, 0.0]), 1e308, groups=["a", "b"])
+        with np.errstate(all="ignore"), pytest.raises(ValueError, match="^rate: expected one at which weights stay"):
+            for _ in range(3):
+                reward(*TEXTS)
 
     def test_stable_at_large_rewards(self):
         values = 1e3 * np.array([[1.0, -1.0, 0.5], [-1.0, 1.0, -0.9]])

@@ -56,7 +56,7 @@ def residuals(found, kept):
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the kept texts were drawn with random numbers of x86-64")
 def test_training_goes_where_it_went(made, kept):
-    assert len(kept) == 12 and {len(row) for metrics in kept.values() for row in metrics.values()} == {10}
+    assert len(kept) == 20 and {len(row) for metrics in kept.values() for row in metrics.values()} == {10}
     for kind, found in residuals(made.trajectories(), kept).items():
         assert np.abs(found).max() <= TOLERANCE[kind], kind
         # Rounding has no side: a change that moves all numbers a little one way is found below the tolerance.
@@ -71,4 +71,4 @@ def test_a_change_of_a_thousandth_is_noticed(made, kept, change):
 
 
 def test_the_kept_file_is_small(made):
-    assert made.KEPT.stat().st_size < 10_000
+    assert made.KEPT.stat().st_size < 16_000

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from maxmin_core.alignment import Nash, Regret
 from maxmin_core.lm.enumerable import WordRewards, make_reference
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.train import METHODS, train
 
 KEPT = Path(__file__).with_name("trajectories.json")
-NAMES = ("single", "average", "equal", "maxmin", "maxmin_hard", "per_response")
+NAMES = ("single", "average", "equal", "maxmin", "maxmin_hard", "per_response", "regret", "nash", "grpo", "grpo_scaled")
+# What a welfare measures from.
+WELFARES = {"regret": Regret([0.4, 0.3]), "nash": Nash([-0.5, -0.5])}
 SEEDS = (0, 1)
 GROUPS = ["many", "few"]
 SCORES = np.array([[1.0, -0.5, 0.3, 0.0, 0.2, 0.1], [-0.6, 0.8, 0.3, 0.5, 0.0, -0.2]])
@@ -44,7 +47,8 @@ def trajectories(names=NAMES, seeds=SEEDS, profile=PROFILE, perturb=None):
             there = Path(folder) / f"{name}-{seed}"
             # A faster rate than the book's: in ten steps the weights shall go somewhere.
             method = replace(METHODS[name], rate=METHODS[name].rate and 0.5)
-            train(method, rewards, groups, prompts, reference, profile, there, seed=seed)
+            welfare = WELFARES.get(name)
+            train(method, rewards, groups, prompts, reference, profile, there, seed=seed, welfare=welfare)
             rows = [json.loads(line) for line in (there / "metrics.jsonl").read_text().splitlines()]
             wanted = ["loss", "grad_norm", "kl", *(f"{what}/{u}" for u in groups for what in ("value", "weight"))]
             found[there.name] = {metric: [row[metric] for row in rows] for metric in wanted}

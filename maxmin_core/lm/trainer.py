@@ -1,0 +1,152 @@
+"""TRL's trainer of a policy, configured: RLOO, or GRPO with the groups' rewards one by one. Chapter 8."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from transformers import PrinterCallback, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
+
+from .policy import load_policy, prompt_tokens
+from .profiles import Profile
+
+__all__ = ["make_trainer"]
+
+
+def make_trainer(
+    reward: Callable[..., list[float]],
+    prompts: Sequence[str],
+    reference: Path,
+    profile: Profile,
+    folder: Path,
+    *,
+    seed: int,
+    beta: float | None = None,
+    callbacks: Sequence[TrainerCallback] = (),
+    kind: Literal["rloo", "grpo", "grpo_scaled"] = "rloo",
+) -> RLOOTrainer | GRPOTrainer:
+    """Return TRL's trainer of a policy, which begins as the reference; nothing is trained yet.
+
+    Parameters
+    ----------
+    reward : callable, (prompts, completions, **more) -> list of float
+        Such as a `GroupReward`.
+    prompts : sequence of str
+        All of one length in tokens.
+    reference : Path
+        A saved policy.
+    profile : Profile
+        How many texts a step, how many steps, at which learning rate.
+    folder : Path
+        Where the trainer writes.
+    seed : int
+        Of the order of the prompts and of the texts that are drawn.
+    beta : float or None
+        KL strength; None is the profile's.
+    callbacks : sequence of TrainerCallback
+        Are told of every step.
+    kind : {'rloo', 'grpo', 'grpo_scaled'}
+        Which trainer, as `Method.trainer` says; GRPO asks `reward` for its groups one by one.
+
+    Returns
+    -------
+    trl.RLOOTrainer or trl.GRPOTrainer
+
+    Raises
+    ------
+    ValueError
+        When prompts differ in length or leave no room.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> from maxmin_core.lm.enumerable import make_reference
+    >>> import tempfile
+    >>> def reward(prompts, completions, **_):
+    ...     return [float(len(text)) for text in completions]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     prompts = make_reference(Path(folder), n_prompts=2, n_tokens=3)
+    ...     small = find_profile("smoke", steps=1, prompts_per_step=2, samples_per_prompt=2, new_tokens=3)
+    ...     trainer = make_trainer(reward, prompts, Path(folder), small, Path(folder) / "run", seed=0)
+    >>> trainer.args.max_steps, trainer.args.beta
+    (1, 0.15)
+    """
+    from datasets import Dataset
+
+    model, tokenizer = load_policy(reference)
+    prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
+    called: Any = reward
+    if kind != "rloo":
+        called = [_OfGroup(called, u) for u in range(len(called.groups))]
+    trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
+        model,
+        called,
+        _configuration(profile, folder, seed, profile.beta if beta is None else beta, kind, called),
+        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
+        processing_class=tokenizer,
+        callbacks=[*callbacks],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+class _OfGroup:
+    """Reward a text by what it is worth to one group: GRPO is given the groups one by one."""
+
+    def __init__(self, reward, u):
+        self.reward, self.u, self.__name__ = reward, u, reward.groups[u]
+
+    def __call__(self, prompts, completions, **more):
+        # The first group scores for all, and logs.
+        if self.u == 0:
+            self.reward(prompts, completions, **more)
+        return self.reward.scored[self.u].tolist()
+
+
+def _configuration(profile, folder, seed, beta, kind, rewards):
+    # The batch is the whole one, however many processes share it.
+    texts, processes = profile.prompts_per_step * profile.samples_per_prompt, int(os.environ.get("WORLD_SIZE", "1"))
+    if texts % processes:
+        raise ValueError(f"profile: expected {texts} texts a step to divide among the processes, got {processes}")
+    options = {}
+    if kind != "rloo":
+        # The sum over a text's tokens, as RLOO has it, up to a factor that the optimiser divides out.
+        options = {"loss_type": "dr_grpo", "scale_rewards": "none", "reward_weights": [1 / len(rewards)] * len(rewards)}
+        options["multi_objective_aggregation"] = "normalize_then_sum" if kind == "grpo_scaled" else "sum_then_normalize"
+    return (RLOOConfig if kind == "rloo" else GRPOConfig)(
+        **options,
+        output_dir=str(folder),
+        max_steps=profile.steps,
+        per_device_train_batch_size=texts // processes,
+        num_generations=profile.samples_per_prompt,
+        max_completion_length=profile.new_tokens,
+        temperature=1.0,
+        top_k=0,
+        learning_rate=profile.rate,
+        lr_scheduler_type="linear",
+        beta=beta,
+        # Else texts would be drawn and scored under dropout.
+        disable_dropout=True,
+        logging_steps=1,
+        save_steps=max(1, profile.steps // 2),
+        # The older one goes only when the newer is whole.
+        save_total_limit=2,
+        seed=seed,
+        shuffle_dataset=False,
+        report_to="tensorboard",
+        disable_tqdm=not sys.stderr.isatty(),
+        bf16=profile.bf16,
+        use_cpu=profile.cpu,
+        ddp_backend="gloo" if profile.cpu and processes > 1 else None,
+        activation_checkpointing=profile.gradient_checkpointing,
+        use_vllm=profile.vllm,
+    )
+
+
+def _in_order(prompts, profile, seed):
+    """Return the prompts of all steps, shuffle after shuffle: no epochs, whose order a resumed run forgets."""
+    rng, needed = np.random.default_rng(seed), profile.steps * profile.prompts_per_step
+    return [prompts[i] for _ in range(-(-needed // len(prompts))) for i in rng.permutation(len(prompts))][:needed]
