@@ -52,6 +52,31 @@ class TestIterate:
         assert min(found["worst_group"][-100:]) > 1e-4
         assert np.mean(found["worst_group"][-100:]) > 0.5 * np.mean(found["worst_group"][100:200])
 
+    def test_the_mean_gaps_of_four_schemes_by_a_recursion_of_one_weight(self):
+        # Chapter 5 compares the mean gap of the last 100 iterations; here with two groups and one number, w of group 1.
+        first, second = np.array([1.0, 0.0, 0.35]), np.array([0.0, 0.8, 0.35])
+        schemes = {
+            ("worst_group", 0.1): lambda w, t, one, two: w + 0.1 * ((one < two) - w),
+            ("worst_group", 0.01): lambda w, t, one, two: w + 0.01 * ((one < two) - w),
+            ("frank_wolfe", 0.1): lambda w, t, one, two: w + 2 / (t + 2) * ((one < two) - w),
+            ("exponentiated_gradient", 0.5): lambda w, t, one, two: expit(np.log(w / (1 - w)) - 0.5 * (one - two)),
+        }
+        means = {}
+        for (method, rate), step in schemes.items():
+            w, gaps = 0.5, []
+            for t in range(1001):
+                p = softmax((w * first + (1 - w) * second) / 0.1)
+                one, two = p @ first, p @ second
+                gaps.append(w * one + (1 - w) * two - min(one, two))
+                w = step(w, t, one, two)
+            path = iterate(method, np.stack([first, second])[:, None], UNIFORM, 0.1, n_steps=1000, rate=rate)
+            means[method, rate] = np.mean(gaps[-100:])
+            np.testing.assert_allclose(
+                np.mean([s.gap for s in path[-100:]]), means[method, rate], rtol=1e-3, atol=1e-12
+            )
+        # What an independent reading of the chapter found.
+        np.testing.assert_allclose(list(means.values())[:3], [0.090, 0.0082, 0.0017], rtol=0.03)
+
     def test_a_worst_group_step_is_a_policy_gradient_step(self):
         # In natural parameters theta = log pi / pi_ref: theta += a (r_u - beta theta), a = step / beta.
         rewards, reference, beta = problem(4)
