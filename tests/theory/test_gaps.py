@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import root
+from scipy.special import expit
 
 from maxmin_core.alignment import best_values, gibbs_policy, group_values
 from maxmin_core.preferences import Population, population_mle
@@ -50,6 +52,22 @@ def square(alignments, b):
 
 
 class TestGap:
+    def test_disagreement_spills_over_shared_features(self):
+        # Both groups agree on all that the reference gives; the single reward by a general root finder.
+        groups, shares = np.array([[1.0, 3.0], [1.0, -3.0]]), np.array([0.3, 0.7])
+        for pairs, cost in [([[1, 0], [0, 1], [1, 1]], 0.00701439), ([[1, 0], [0, 1]], 0.0)]:
+            z = np.array(pairs, dtype=float)
+            p_bar = shares @ expit(groups @ z.T)
+            found = root(lambda phi, z=z, p_bar=p_bar: (expit(z @ phi) - p_bar) @ z, [0.0, 0.0], tol=1e-13).x
+            np.testing.assert_allclose(found, population_mle(Population(shares, groups), z, None), atol=1e-9)
+            p, q = expit(found[0]), expit(1.0)
+            by_hand = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+            given, even = np.array([[[1.0, 0.0], [0.0, 0.0]]]), np.log([[0.5, 0.5]])
+            for phi_u in groups:
+                policy = gibbs_policy(given @ found, even, 1.0)
+                np.testing.assert_allclose(alignment_gap(policy, given @ phi_u, even, 1.0), by_hand, atol=1e-12)
+            np.testing.assert_allclose(by_hand, cost, atol=1e-8)
+
     @given(seeds)
     def test_identity_and_bounds_by_the_public_functions(self, seed):
         alignments = worlds.draw(2, seed)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from maxmin_core.data import load_survey
 from maxmin_core.preferences import (
     Comparisons,
     Population,
@@ -93,6 +94,21 @@ class TestMismatch:
         # The fitted reward is no distance from itself: the bound must vanish there, and nowhere near.
         assert finite_sample_bound(comparisons, phi) < 1e-9
         assert finite_sample_bound(comparisons, phi + 1) > 1e-3
+
+    def test_on_the_survey_two_answers_have_bounds_in_inverse_proportion(self):
+        # Everybody judged every pair: the bound of one answer is that of the others' share times a difference of wins.
+        frame, respondents = load_survey()
+        comparisons = Comparisons.from_frame(frame)
+        wins = np.zeros((192, 6))
+        np.add.at(wins, (comparisons.annotator, comparisons.winner), 1)
+        for member in (respondents.gender == "female", respondents.age < 30, respondents.crisis == "yes"):
+            member = member.to_numpy()
+            apart = np.linalg.norm(wins[member].mean(axis=0) - wins[~member].mean(axis=0))
+            for inside in (member, ~member):
+                own = fit_bradley_terry(comparisons, sample_weight=inside[comparisons.annotator])
+                # H = (6 I - 1 1^T) / 15: its largest eigenvalue is 6/15. A person has 15 comparisons.
+                expected = 4 * np.mean(~inside) * apart / 15 / (6 / 15)
+                np.testing.assert_allclose(finite_sample_bound(comparisons, own), expected, rtol=1e-6)
 
     def test_finite_samples_by_hand(self):
         # Three wins to one: y - p has mean 3/4 - sigma(phi); with phi = 0 the bound is 4 (3/4 - 1/2) = 1 < log 3.
