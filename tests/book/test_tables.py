@@ -52,7 +52,7 @@ def test_every_claim_is_counted_once(judged):
 def test_what_was_not_recorded_is_not_hidden(judged):
     judged.loc[0, "status"] = "not recorded"
     assert "**0 reproduced**" in tables.claim_counts(judged)
-    assert "**1 not recorded**" in tables.claim_counts(judged)
+    assert "**1 not recorded**, **1 not run**." in tables.claim_counts(judged)
     assert "**Not recorded** (1)" in tables.exceptions(judged)
 
 
@@ -68,6 +68,17 @@ def test_what_does_not_hold_is_listed_with_a_link(judged):
     heads = [told.index(head) for head in ("**Refuted** (2)", "**Direction only** (1)", "**Not run** (1)")]
     assert heads == sorted(heads)
     assert told.endswith("* 1: needs a GPU\n")
+
+
+def test_reasons_for_not_running_are_counted_one_by_one(judged):
+    judged.loc[[0, 1], "status"] = "not run (needs the cpu profile)"
+    assert tables.exceptions(judged).endswith("**Not run** (3)\n\n* 1: needs a GPU\n* 2: needs the cpu profile\n")
+
+
+def test_a_bar_does_not_end_a_cell(judged):
+    rows = tables.claims_table(judged).splitlines()
+    assert len(rows) == len(judged) + 2
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 4 for row in rows)
 
 
 def test_where_all_holds_the_list_says_so(judged):
