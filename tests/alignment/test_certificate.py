@@ -174,6 +174,14 @@ class TestDualWeights:
         assert 0.05 < found[0] < 0.95 and found.sum() == pytest.approx(1)
         assert least <= min(grid) + 1e-12 and min(grid) - least < 1e-4
 
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_grid_of_weights_costs_an_eighth_of_the_second_difference_at_most(self, seed):
+        """What chapter 9 takes off the least lower limit: the grid's best weights are that close to the dual's own."""
+        world = World(2, seed)
+        curve = np.array([world.dual((k / 50, 1 - k / 50)) for k in range(51)])
+        off_grid = curve.min() - world.best
+        assert -1e-12 <= off_grid <= np.diff(curve, n=2).max() / 8
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
