@@ -2,7 +2,7 @@
 
 from .bargaining import Nash, Regret
 from .calibration import calibrate
-from .certificate import best_value_estimates, gap_limits
+from .certificate import best_value_estimates, dual_weights, gap_limits, part_closed_limits
 from .iteration import iterate
 from .policies import best_values, gibbs_policy, group_values, kl_divergence
 from .robust import ChiSquare, CVaR, SoftMin
@@ -22,12 +22,14 @@ __all__ = [
     "best_value_estimates",
     "best_values",
     "calibrate",
+    "dual_weights",
     "gap_limits",
     "gibbs_policy",
     "group_values",
     "iterate",
     "kl_divergence",
     "max_min",
+    "part_closed_limits",
     "per_prompt_minimum",
     "per_response_minimum",
     "solve",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
 from . import require_book
+from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .chapters import all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
 from .reference import reference_pages
@@ -76,13 +77,19 @@ def stage(root: Path, folder: Path) -> Path:
     pages = {path.relative_to(root): content for path, content in pages.items()}
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
-        pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number])
+        pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
     generated = Path("book") / "_generated"
     runs = [metrics[chapter.number] for chapter in chapters]
-    pages[generated / "chapters.md"] = _chapter_table(chapters, runs).encode()
-    pages[generated / "claims.md"] = _claims_table(judge_runs(root, folder)).encode()
-    pages[generated / "runs.md"] = _run_table(runs).encode()
-    pages |= {generated / "api" / f"{room}.md": text.encode() for room, text in reference_pages().items()}
+    judged, spent = judge_runs(root, folder), _spent(root, chapters, runs)
+    made = {
+        "chapters": chapter_table(chapters, runs, spent),
+        "claims": claims_table(judged),
+        "counts": claim_counts(judged),
+        "exceptions": exceptions(judged),
+        "runs": run_tables(runs, spent),
+    }
+    made |= {f"api/{room}": text for room, text in reference_pages().items()}
+    pages |= {generated / f"{name}.md": text.encode() for name, text in made.items()}
     for path in source.rglob("*"):
         if path.is_file() and path.relative_to(source) not in pages:
             path.unlink()
@@ -144,7 +151,18 @@ def render(root: Path, folder: Path) -> Path:
     return html / "index.html"
 
 
-def _dress(notebook, run):
+def _spent(root, chapters, runs):
+    """How long the language-model runs took that the chapters show; None where no chapter shows any."""
+    if not any(chapter.needs_runs for chapter in chapters):
+        return None
+    # What they lie under depends on the versions of packages that only they need.
+    from ..lm.profiles import find_profile
+    from ..lm.results import time_spent
+
+    return time_spent(find_profile(runs[0]["profile"]), root / "_build" / "lm")
+
+
+def _dress(notebook, run, shows_runs):
     """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
     import nbformat
 
@@ -162,7 +180,7 @@ def _dress(notebook, run):
                 }
     badges = {
         "profile": run["profile"],
-        "time": f"{run['seconds'] / 60:.1f} min" if run["seconds"] >= 60 else f"{run['seconds']:.0f} s",
+        "run time": duration(run["seconds"]) + (" without its language-model runs" if shows_runs else ""),
         "hardware": run["hardware"],
         "seed": run["seed"],
         "run on": run["date"],
@@ -170,61 +188,3 @@ def _dress(notebook, run):
     line = "".join(f'<span class="mm-badge"><b>{name}</b> {value}</span>' for name, value in badges.items())
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(f'<p class="mm-badges">{line}</p>', id="maxmin-badges"))
     return (nbformat.writes(notebook) + "\n").encode()
-
-
-def _table(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
-def _chapter_table(chapters, runs):
-    rows = [
-        [
-            f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`",
-            chapter.question,
-            f"{run['seconds']:.0f} s",
-            run["hardware"],
-        ]
-        for chapter, run in zip(chapters, runs, strict=True)
-    ]
-    return _table(["Chapter", "Question", "Time", "Hardware of this run"], rows)
-
-
-def _claims_table(judged):
-    rows = []
-    for claim in judged.to_dict("records"):
-        page, _, anchor = claim["page"].partition("#")
-        shown = f"{{ref}}`chapter {int(claim['chapter'])} <{anchor}>`" if anchor else f"{{doc}}`/{page}`"
-        value = "none" if claim["value"] is None else _printed(claim["value"])
-        if claim["interval"]:
-            value += " ({} to {})".format(*map(_printed, claim["interval"]))
-        said = [claim["statement"], *([f"*{claim['diagnosis']}*"] if claim["diagnosis"] else [])]
-        said += [f"`{claim['id']}` · {claim['source']} · {shown}"]
-        rows.append(["<br>".join(said), f"**{value}**<br>expected: {claim['expected']}", claim["status"]])
-    return _table(["Claim", "This run", "Status"], rows)
-
-
-def _printed(number):
-    """Four significant digits, and three decimals where the whole part alone has four."""
-    return f"{number:.3f}" if abs(number) >= 1000 else f"{number:.4g}"
-
-
-def _run_table(runs):
-    rows = [
-        [
-            int(run["chapter"]),
-            run["title"],
-            run["profile"],
-            run["seed"],
-            f"{run['seconds']} s",
-            run["date"],
-            f"Python {run['python']}, {run['hardware']}",
-        ]
-        for run in runs
-    ]
-    packages = [[name, version] for name, version in sorted(runs[0]["packages"].items())] if runs else []
-    return (
-        _table(["Chapter", "Title", "Profile", "Seed", "Time", "Run on", "Machine"], rows)
-        + "\n"
-        + _table(["Package", "Version"], packages)
-    )

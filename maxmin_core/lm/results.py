@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from .._files import read_json
 from .profiles import Profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds"]
+__all__ = ["Spent", "base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds", "time_spent"]
 
 _OF_BASE: tuple[str, ...] = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads")
 _OF_BASE += (
@@ -181,6 +181,63 @@ def load_results(profile: Profile, root: Path | str, settings: Iterable[str] | N
                     )
                 rows.append(read_json(there) | read_json(folder / "learned.json") | {"folder": there.parent})
     return pd.DataFrame(rows)
+
+
+class Spent(NamedTuple):
+    """Hold how many runs there are, and how long they took.
+
+    Attributes
+    ----------
+    runs : int
+        One a method, setting and seed; the reference policy is none.
+    timed : int
+        Those of them that kept their seconds.
+    policies : int
+        Policies that were trained for them; a rewarded soup trains one a group.
+    seconds : float
+        Of the runs that kept them, together: training, drawing texts, judging them.
+
+    Examples
+    --------
+    >>> Spent(runs=2, timed=2, policies=3, seconds=75.0).seconds / 60
+    1.25
+    """
+
+    runs: int
+    timed: int
+    policies: int
+    seconds: float
+
+
+def time_spent(profile: Profile, root: Path | str) -> Spent:
+    """Return how long the runs of a profile took that are there, by what they noted themselves.
+
+    Parameters
+    ----------
+    profile : Profile
+        Whose runs are read.
+    root : Path or str
+        The folder of all runs.
+
+    Returns
+    -------
+    Spent
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> time_spent(find_profile("smoke"), "no-runs-here")
+    Spent(runs=0, timed=0, policies=0, seconds=0.0)
+    """
+    results, policies = [], 0
+    for setting in SETTINGS:
+        for seed in seeds(setting, profile):
+            folder = run_folder(setting, profile, root, seed=seed)
+            there = [folder / method / "result.json" for method in find_setting(setting).methods]
+            results += [read_json(path) for path in there if path.exists()]
+            policies += len([*folder.rglob("done.json")])
+    seconds = [result["seconds"] for result in results if "seconds" in result]
+    return Spent(len(results), len(seconds), policies, float(sum(seconds)))
 
 
 def read_curve(folder: Path | str) -> pd.DataFrame:

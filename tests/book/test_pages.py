@@ -22,6 +22,7 @@ PAGES = [
     "notebooks/07_robustness.html",
     "notebooks/08_training.html",
     "notebooks/09_optimum.html",
+    "book/related.html",
     "book/notation.html",
     "book/rerun.html",
     "book/data.html",
@@ -209,8 +210,9 @@ def test_the_hub_button_asks_for_the_address(visit):
 
 def test_the_badge_line(visit):
     badges = visit().open(CHAPTER).locator(".mm-badge").all_inner_texts()
-    assert [badge.split(" ")[0] for badge in badges] == ["profile", "time", "hardware", "seed", "run"]
+    assert [badge.split(" ")[0] for badge in badges] == ["profile", "run", "hardware", "seed", "run"]
     assert badges[0] == "profile smoke"
+    assert re.fullmatch(r"run time [\d.]+ (s|min)", badges[1])
 
 
 def test_the_theme_button_turns_the_lights_off(visit):
@@ -237,3 +239,20 @@ def test_three_claims_of_chapter_1_are_judged(visit, root):
     page = visit().open("book/report.html")
     rows = page.locator("table").first.locator("tbody tr").all_inner_texts()
     assert len([row for row in rows if "one_reward." in row and "reproduced" in row]) >= 3
+
+
+def test_counts_stand_on_the_first_page_and_lead_to_what_does_not_hold(visit, root):
+    parts = "(\\d+) reproduced, (\\d+) direction only, (\\d+) refuted, (\\d+) not run"
+    counts = re.compile(rf"The ledger has (\d+) claims\. In this run: {parts}\.")
+    page = visit().open("book/welcome.html")
+    told = counts.search(page.inner_text("article"))
+    all_told, *parts = map(int, told.groups())
+    assert sum(parts) == all_told == len(load_ledger(root / "book" / "claims.yml"))
+    page.locator("article a", has_text="short list").click()
+    page.wait_for_load_state("networkidle")
+    assert page.url.endswith("report.html#sec-exceptions")
+    assert counts.search(page.inner_text("article")).groups() == told.groups()
+    listed = page.locator("section:has(> #sec-exceptions) li")
+    assert listed.filter(has=page.locator("a")).count() == parts[1] + parts[2]
+    rows = page.locator("table").first.locator("tbody tr").all_inner_texts()
+    assert sum(row.rstrip().endswith("refuted") for row in rows) == parts[2]

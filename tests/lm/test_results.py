@@ -31,6 +31,27 @@ class TestLoadResults:
         assert (table.assigned_right == 1.0).all()
 
 
+class TestTimeSpent:
+    def test_runs_add_up_and_what_kept_no_time_is_counted(self, tmp_path):
+        profile = find_profile("smoke")
+        folders = [results.run_folder("80:20", profile, tmp_path, seed=seed) for seed in (20, 21)]
+        for folder, method, seconds, trained in [
+            (folders[0], "reference", 100.0, []),
+            (folders[0], "single", 10.0, ["."]),
+            (folders[0], "soup", 20.5, ["group-0", "group-1"]),
+            (folders[1], "maxmin", None, ["."]),
+            # Neither a method of the setting nor a run of it.
+            (folders[1], "other", 7.0, []),
+        ]:
+            for part in trained:
+                (folder / method / part).mkdir(parents=True)
+                (folder / method / part / "done.json").write_text("{}")
+            (folder / method).mkdir(parents=True, exist_ok=True)
+            result = {"method": method} | ({} if seconds is None else {"seconds": seconds})
+            (folder / method / "result.json").write_text(json.dumps(result))
+        assert results.time_spent(profile, tmp_path) == results.Spent(runs=3, timed=2, policies=4, seconds=30.5)
+
+
 class TestNames:
     def test_they_follow_settings_and_libraries(self, tmp_path, monkeypatch):
         profile = find_profile("smoke")
