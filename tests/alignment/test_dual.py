@@ -1,3 +1,4 @@
+import decimal
 from decimal import Decimal
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from maxmin_core.alignment import Egalitarian, best_values, gibbs_policy, group_values, kl_divergence, max_min
-from maxmin_core.alignment._barrier import minimise
+from maxmin_core.alignment._barrier import _short, minimise
 from maxmin_core.alignment._dual import Dual
 from maxmin_core.theory import alignment_gap, chernoff_information, price_of_sharing
 
@@ -209,3 +210,13 @@ def test_divergences_of_close_policies_keep_their_digits():
     # A fair coin against itself turned by e / 2 logits: KL = e^2 / 8 to second order.
     gap = alignment_gap([[0.5, 0.5]], [[1e-7, 0.0]], np.log([[0.5, 0.5]]), 1.0)
     np.testing.assert_allclose(gap, 1e-14 / 8, rtol=1e-6)
+
+
+def test_what_a_gain_falls_short_by_to_nine_digits():
+    # x - 1 - log x in fifty digits, across the place where the series ends.
+    with decimal.localcontext() as context:
+        context.prec = 50
+        for t in np.concatenate([np.geomspace(1e-7, 0.5, 60), -np.geomspace(1e-7, 0.5, 60)]):
+            x = 1 + t
+            exact = Decimal(x) - 1 - Decimal(x).ln()
+            assert abs(_short(np.array(x)) - float(exact)) <= 2e-9 * float(exact)
