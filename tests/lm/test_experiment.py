@@ -268,6 +268,10 @@ for rate in (None, 0.3):
         reward(None, None, log_metric=lambda name, value: name.startswith("weight") and chosen.append(value))
 if rank == 0:
     open(sys.argv[1], "w").write(json.dumps(chosen))
+if n > 1:
+    # Who left first would close the other's connection.
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 """
 
 
@@ -286,7 +290,8 @@ def test_two_processes_choose_the_same_weights_as_one(tmp_path):
 def torchrun(arguments, **options):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300, **options)
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=300, **options)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def test_the_documented_command_trains_on_two_processes(tmp_path):
