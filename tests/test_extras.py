@@ -143,7 +143,7 @@ def taken(code):
 
 
 def test_the_lines_for_colab_install_what_the_chapters_import(root):
-    line = r'%pip install --quiet "maxmin-core\[([\w,]+)\] @ git\+https://\S+"'
+    line = r'%pip install --quiet "(?:maxmin-core|\.)\[([\w,]+)\](?: @ git\+https://\S+)?"'
     first, second = (found.split(",") for found in re.findall(line, (root / "book/rerun.md").read_text()))
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     known = packages_distributions()
