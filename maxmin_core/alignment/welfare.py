@@ -30,8 +30,7 @@ class Welfare:
     anew has to define the three others anew, too: those it would inherit belong to another welfare, and `solve` refuses
     it. Where C is a single point, ``point(n)`` returns it.
 
-    As the weights sum to one, W rises by t where every value rises by t. (The one welfare of this module that does not,
-    `Nash`, brings its own way to solve its dual problem.)
+    As the weights sum to one, W rises by t where every value rises by t. (`Nash`, which does not, solves its own dual.)
 
     Parameters
     ----------
@@ -169,8 +168,7 @@ class Welfare:
     def ceiling(self, w: Floats, attained: float) -> float:
         """Return the largest W(v) of all values v with ``<w, v> <= attained``, which is ``attained + c(w)``.
 
-        With ``attained = A(r_w)``, what no policy exceeds in the weighted reward, it is what no policy exceeds in W:
-        the upper end of a certificate.
+        With ``attained = A(r_w)`` it is what no policy exceeds in W: the upper end of a certificate.
 
         Parameters
         ----------
@@ -186,28 +184,20 @@ class Welfare:
         return attained + self.conjugate(w)[0]
 
     def dual_gradient(self, w: Floats, expected: Floats, penalty: float = 0.0) -> Floats:
-        """Return in which direction of the weights the ceiling rises: ``E[r_u] + c'(w)``, up to a constant.
-
-        It is the derivative of ``A(r_w) + c(w)``, which the best weights minimise, when the policy is the best one for
-        them. A training that moves weights against it, by exponentiated gradient, asks for this.
+        """Return ``E[r_u] + c'(w)``, the derivative of ``A(r_w) + c(w)`` up to a constant; training moves against it.
 
         Parameters
         ----------
         w : ndarray, shape (U,)
             Weights of C.
         expected : ndarray, shape (U,)
-            Expected rewards ``E_pi[r_u]`` of the policy, in logits.
+            Expected rewards ``E_pi[r_u]`` of the best policy for these weights, in logits.
         penalty : float
-            ``beta KL`` of the policy, in logits.
+            ``beta KL`` of that policy, in logits.
 
         Returns
         -------
         ndarray, shape (U,)
-
-        Examples
-        --------
-        >>> Egalitarian().dual_gradient(np.array([0.5, 0.5]), np.array([1.0, 0.3])).tolist()
-        [1.0, 0.3]
         """
         return expected + self.conjugate(w)[1]
 
@@ -228,11 +218,6 @@ class Welfare:
         ------
         ValueError
             On weights that are negative, not finite, all zero or of another shape: names the welfare.
-
-        Examples
-        --------
-        >>> Egalitarian().supergradient([1.0, 0.3]).tolist()
-        [0.0, 1.0]
         """
         v = np.asarray(v, dtype=float)
         w = np.asarray(self.weights(v), dtype=float)
