@@ -116,6 +116,9 @@ class TestNames:
         )
         run += " _warnings alignment._parts alignment.welfare preferences._counts preferences._em preferences._logistic"
         run += " preferences._starts preferences.comparisons preferences.mixture preferences.rewards"
+        # A choice among texts, weights from texts and regret solve an exact problem: the solver is code of the runs.
+        run += " lm._making lm.combined lm.prediction lm.trainer _precise alignment._barrier alignment._dual"
+        run += " alignment.bargaining alignment.policies alignment.solution"
         expected = {f"maxmin_core.{name}" for name in base.split()}
         assert set(_closure.closure(results._BASE, without=results._NAMED)) == expected
         expected |= {f"maxmin_core.{name}" for name in run.split()}
