@@ -162,10 +162,9 @@ def run_methods(
     Examples
     --------
     >>> from maxmin_core.lm.profiles import find_profile
-    >>> run_methods("80:20", find_profile("smoke"), "runs", seed=20, methods=["best"])
+    >>> run_methods("80:20", find_profile("smoke"), "runs", seed=20, methods=["best"])  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: method: expected one of single, average, equal, maxmin, maxmin_hard, maxmin_known, per_response, \
-reference, soup, got 'best'
+    ValueError: method: expected one of single, average, equal, maxmin, ..., soup, product, choice, got 'best'
     """
     found = find_setting(setting)
     methods = found.methods if methods is None else tuple(methods)
