@@ -12,8 +12,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .annotators import wins
 from .policy import log_probabilities
+from .prediction import draw
 from .scorers import Scorer
-from .texts import Texts, write_texts
+from .texts import Texts
 
 __all__ = ["evaluate", "score_draws", "vader"]
 
@@ -90,6 +91,7 @@ def evaluate(
     >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
     >>> tokenizer = make_tokenizer(["the film is good"], 4)
     >>> model = make_gpt2(tokenizer, positions=8, layers=1, width=8, heads=1, seed=0)
+    >>> from maxmin_core.lm.texts import write_texts
     >>> texts = write_texts(model, tokenizer, ["the film"] * 3, n_tokens=2, seed=0)
     >>> def gold(prompts, completions):
     ...     return np.array([[float(len(text.split())) for text in completions]])
@@ -172,8 +174,7 @@ def score_draws(
     >>> values.shape, log_ratio.tolist()
     ((1, 1, 5), [[0.0, 0.0, 0.0, 0.0, 0.0]])
     """
-    repeated = [prompt for prompt in prompts for _ in range(n_samples)]
-    drawn = write_texts(model, tokenizer, repeated, n_tokens=n_tokens, seed=seed)
-    here, there = (log_probabilities(m, tokenizer, repeated, drawn.ids) for m in (model, reference))
-    values = rewards(*drawn.pair).reshape(-1, len(prompts), n_samples)
-    return values, (here - there).reshape(len(prompts), n_samples)
+    draws = draw(model, tokenizer, prompts, rewards, n_samples=n_samples, n_tokens=n_tokens, seed=seed)
+    texts = draws.texts
+    here, there = (log_probabilities(m, tokenizer, texts.prompts, texts.ids) for m in (model, reference))
+    return draws.rewards, (here - there).reshape(len(prompts), n_samples)

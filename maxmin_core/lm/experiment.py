@@ -190,7 +190,7 @@ def run_methods(
         began = time.perf_counter()
         identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
         identity["groups"] = list(found.tastes)
-        made = making.policy(name, beta or profile.beta, there, seed_of_texts=_of(identity))
+        made = making.policy(name, beta or profile.beta, there, seed_of_texts=_seed_of_texts(identity))
         if state.is_main_process:
             result = _judge(made, making, gold, there, identity)
             write_json(there / "result.json", result | {"seconds": round(time.perf_counter() - began, 1)})
@@ -248,8 +248,10 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
 def _judge(made, making, gold, folder, identity):
     base, reference, tokenizer = making.base, making.reference, making.tokenizer
     model, texts, divergence = made
-    if texts is None:
-        texts = base.baseline if model is reference else making.texts(model, base.baseline.prompts, _of(identity))
+    if texts is None and model is reference:
+        texts = base.baseline
+    elif texts is None:
+        texts = making.texts(model, base.baseline.prompts, _seed_of_texts(identity))
     metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
     if divergence is not None:
         metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
@@ -260,7 +262,7 @@ def _judge(made, making, gold, folder, identity):
     return identity | {"learned": learned, "samples": samples} | metrics
 
 
-def _of(identity):
+def _seed_of_texts(identity):
     """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
     return int(key(**identity), 16) % 2**31
 

@@ -12,7 +12,6 @@ import pandas as pd
 from .._files import read_json
 from .analysis import Results
 from .profiles import find_profile
-from .settings import find_setting
 from .study import Part, Study
 
 __all__ = ["STUDIES", "find_study", "load_study"]
@@ -231,7 +230,4 @@ def find_study(name: str) -> Study:
     """
     if name not in STUDIES:
         raise ValueError(f"study: expected one of {', '.join(STUDIES)}, got {name!r}")
-    study = STUDIES[name]
-    for part in study.parts:
-        find_setting(part.setting)
-    return study
+    return STUDIES[name]
