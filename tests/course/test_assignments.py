@@ -1,0 +1,146 @@
+"""Every assignment: the solution earns everything, the stub nothing, and plausible wrong answers are refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maxmin_core.course.judging import AnswerError, judge_task
+from maxmin_core.course.sources import all_assignments, marked
+
+ROOT = Path(__file__).parents[2]
+ASSIGNMENTS = {assignment.name: assignment for assignment in all_assignments(ROOT)}
+TASKS = [
+    (assignment.name, task.name) for assignment in ASSIGNMENTS.values() for task in assignment.tasks if task.automatic
+]
+WRONG = [
+    (name, task, mistake)
+    for name, assignment in ASSIGNMENTS.items()
+    for task, mistakes in assignment.wrong().items()
+    for mistake in mistakes
+]
+
+
+class Here:
+    """Ask the answers in this process: what a judge says of them does not depend on where they run."""
+
+    def __init__(self, notebook, folder, other=None, skip_checks=True):
+        self.names, self.folder, self.errors = {"__name__": "__main__"}, folder, {}
+        for cell in notebook["cells"]:
+            about = cell["metadata"].get("nbgrader", {})
+            if cell["cell_type"] != "code" or (skip_checks and about.get("grade") and not about.get("solution")):
+                continue
+            source = "".join(cell["source"])
+            if about.get("solution") and other and about["grade_id"] in other:
+                source = other[about["grade_id"]]
+            try:
+                exec(compile(source, about.get("grade_id", "cell"), "exec"), self.names)
+            except Exception as error:
+                self.errors[about.get("grade_id", "")] = error
+
+    def __call__(self, name, *arguments):
+        return self._plain(name, lambda: self.value(name)(*arguments))
+
+    def value(self, name):
+        if name not in self.names:
+            raise AnswerError(f"{name}: there is no such name")
+        return self.names[name]
+
+    def file(self, name):
+        path = self.folder / name
+        if not path.is_file():
+            raise AnswerError(f"{name}: there is no such file")
+        return path.read_bytes()
+
+    def _plain(self, name, answer):
+        try:
+            with np.errstate(all="ignore"):
+                return answer()
+        except Exception as error:
+            raise AnswerError(f"{name}: {type(error).__name__}: {error}") from error
+
+
+def judged(name, task, ask, seed):
+    assignment = ASSIGNMENTS[name]
+    of = {task.name: task.points for task in assignment.tasks}[task]
+    return judge_task(task, assignment.judges()[task], ask, of=of, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def solved():
+    kept = {}
+
+    def of(name):
+        if name not in kept:
+            kept[name] = Here(ASSIGNMENTS[name].notebook(), ASSIGNMENTS[name].path.parent)
+        return kept[name]
+
+    return of
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+class TestSource:
+    def test_points_make_a_hundred(self, name):
+        assert sum(task.points for task in ASSIGNMENTS[name].tasks) == 100
+
+    def test_every_answer_has_its_marker(self, name):
+        for cell in ASSIGNMENTS[name].student()["cells"]:
+            about = cell["metadata"].get("nbgrader")
+            assert marked(cell) == (about["grade_id"] if about and about["solution"] else None)
+
+    def test_judge_and_wrong_answers_know_the_tasks(self, name):
+        automatic = [task.name for task in ASSIGNMENTS[name].tasks if task.automatic]
+        assert list(ASSIGNMENTS[name].judges()) == automatic
+        wrong = ASSIGNMENTS[name].wrong()
+        assert list(wrong) == automatic
+        assert min(map(len, wrong.values())) >= 4
+
+    def test_rubric_has_every_written_task(self, name):
+        rubric = ASSIGNMENTS[name].rubric()
+        assert all(f"`{task.name}`" in rubric for task in ASSIGNMENTS[name].tasks if not task.automatic)
+
+    def test_no_solution_is_released(self, name):
+        released = json.dumps(ASSIGNMENTS[name].student())
+        assert "SOLUTION" not in released
+        for cell in ASSIGNMENTS[name].notebook()["cells"]:
+            inside = False
+            for line in "".join(cell["source"]).splitlines():
+                if "### END SOLUTION" in line:
+                    inside = False
+                if inside and len(line.strip()) > 15:
+                    assert json.dumps(line.strip())[1:-1] not in released
+                if "### BEGIN SOLUTION" in line:
+                    inside = True
+
+    def test_stub_fails_with_not_implemented_only(self, name, tmp_path):
+        stub = Here(ASSIGNMENTS[name].student(), tmp_path)
+        assert all(isinstance(error, NotImplementedError) for error in stub.errors.values()), stub.errors
+
+    def test_the_public_checks_hold_of_the_solution(self, name):
+        answers = Here(ASSIGNMENTS[name].notebook(), ASSIGNMENTS[name].path.parent, skip_checks=False)
+        assert answers.errors == {}
+
+
+@pytest.mark.parametrize("seed", [1, 20261])
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_the_solution_earns_everything(name, task, seed, solved):
+    verdict = judged(name, task, solved(name), seed)
+    assert verdict.points == verdict.of, (verdict.note, [check.says for check in verdict.checks if not check.holds])
+
+
+@pytest.mark.parametrize(("name", "task"), TASKS)
+def test_the_stub_earns_nothing(name, task, tmp_path):
+    assert judged(name, task, Here(ASSIGNMENTS[name].student(), tmp_path), 1).points == 0
+
+
+@pytest.mark.parametrize("seed", [1, 20261])
+@pytest.mark.parametrize(("name", "task", "mistake"), WRONG)
+def test_a_wrong_answer_is_refused(name, task, mistake, seed):
+    answers = Here(
+        ASSIGNMENTS[name].notebook(),
+        ASSIGNMENTS[name].path.parent,
+        other={task: ASSIGNMENTS[name].wrong()[task][mistake]},
+    )
+    verdict = judged(name, task, answers, seed)
+    assert verdict.points < verdict.of
