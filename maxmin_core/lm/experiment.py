@@ -232,7 +232,8 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     missing = not (folder / "learned.json").exists()
     state.wait_for_everyone()
     if missing:
-        rewards, report = learn_rewards(base, gold, setting.shares, profile, seed=seed, folder=training)
+        asked = seed if profile.annotator_seed is None else profile.annotator_seed
+        rewards, report = learn_rewards(base, gold, setting.shares, profile, seed=asked, folder=training)
         if state.is_main_process:
             write_json(folder / "settings.json", {"profile": asdict(profile), "setting": asdict(setting), "seed": seed})
             for name, reward in rewards.items():

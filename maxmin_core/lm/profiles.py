@@ -68,6 +68,8 @@ class Profile:
         Simulated annotators.
     n_per_annotator : int
         Comparisons of each.
+    annotator_seed : int or None
+        Of who they are and what they answer; None is the run's own.
     reward : {'linear', 'model'}
         Rewards linear in ten attributes of a text, or a whole language model with one output.
     reward_steps : int
@@ -123,6 +125,7 @@ class Profile:
     beta: float = 0.15
     n_annotators: int = 50
     n_per_annotator: int = 50
+    annotator_seed: int | None = None
     reward: Literal["linear", "model"] = "linear"
     reward_steps: int = 200
     reward_rate: float = 1e-3

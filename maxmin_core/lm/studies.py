@@ -18,7 +18,7 @@ __all__ = ["STUDIES", "find_study", "load_study"]
 
 _RIVALS: tuple[str, ...] = ("single", "equal", "per_response", "maxmin", "maxmin_known", "maxmin_predicted")
 _RIVALS += ("maxmin_fixed", "soup", "product", "choice", "regret", "nash", "grpo", "grpo_scaled")
-_MAIN, _FEW = ("single", "equal", "maxmin", "soup"), ("equal", "maxmin", "soup", "regret")
+_VARIED, _FEW = ("single", "equal", "maxmin", "soup"), ("equal", "maxmin", "soup", "regret")
 # Where a learning rate is to be chosen: a choice among texts has none.
 _TUNED = ("single", "equal", "per_response", "maxmin", "soup", "product", "regret", "nash", "grpo")
 _CHANGED: dict[str, dict[str, Any]] = {
@@ -181,15 +181,13 @@ STUDIES = {
         Study(
             "references",
             "How much depends on the reference policy?",
-            tuple(
-                Part(
-                    f"reference {seed}",
-                    "three",
-                    ("single", "equal", "maxmin", "soup"),
-                    (50, 51, 52),
-                    {"steps": 300, "reference_seed": seed},
-                )
-                for seed in (0, 1, 2)
+            (
+                *(
+                    Part(f"reference {seed}", "three", _VARIED, (50, 51, 52), {"steps": 300, "reference_seed": seed})
+                    for seed in (0, 1, 2)
+                ),
+                # The same people and answers every time: what is left is training.
+                Part("the same annotators", "three", _VARIED, (50, 51, 52), {"steps": 300, "annotator_seed": 50}),
             ),
             _CRITERIA["references"],
         ),

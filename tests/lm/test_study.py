@@ -5,6 +5,7 @@ import pytest
 
 from maxmin_core import cli
 from maxmin_core.lm import studies
+from maxmin_core.lm.experiment import load_rewards, run_methods
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.recording import record_study, rerun
 from maxmin_core.lm.results import run_folder
@@ -80,6 +81,16 @@ class TestRecordStudy:
             ValueError, match="^label: expected one of as it is, three instead of two, careless, got 'x'"
         ):
             load_study(folder, "small", "x")
+
+    def test_the_same_annotators_teach_the_same_rewards(self, recorded):
+        folder, _, _ = recorded
+        own, fixed = find_profile("smoke", n_pairs=200), find_profile("smoke", n_pairs=200, annotator_seed=50)
+        run_methods("1:1", fixed, folder / "lm", seed=51, methods=["equal"])
+        learned = [
+            load_rewards(run_folder("1:1", profile, folder / "lm", seed=seed), profile)["mixture"].parameters
+            for profile, seed in ((own, 50), (fixed, 51))
+        ]
+        np.testing.assert_array_equal(*learned)
 
     def test_a_run_is_made_again(self, recorded):
         folder, _, _ = recorded
