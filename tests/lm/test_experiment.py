@@ -39,6 +39,18 @@ class TestRunMethods:
         reference = json.loads((runs[2][0] / "result.json").read_text())
         assert reference["kl"] == 0.0 and reference["win"] == [0.5, 0.5]
 
+    def test_learned_groups_are_in_the_order_of_the_true_ones(self, runs):
+        # Fifty comparisons each tell two opposite tastes apart; in the wrong order next to nobody would be right.
+        learned = json.loads((runs[2][0].parent / "learned.json").read_text())
+        assert learned["assigned_right"] > 0.8
+        np.testing.assert_allclose(learned["accuracy_mixture"], learned["accuracy_known"], atol=0.1)
+        assert max(learned["accuracy_mixture"]) > 0.7
+
+    def test_three_groups_are_matched_as_most_people_say(self):
+        assigned, group = np.array([2, 2, 0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1, 2, 2])
+        order = experiment._match(assigned, group, 3)
+        assert order.tolist() == [2, 0, 1]
+
     def test_nothing_is_run_twice(self, runs):
         root, profile, folders = runs
         before = [(f / "result.json").stat().st_mtime_ns for f in folders]
