@@ -12,7 +12,15 @@ from scipy.special import stdtrit
 
 from ._validation import as_float, is_count
 
-__all__ = ["PermutationTest", "bootstrap", "mean_interval", "percentile_interval", "permutation_test"]
+__all__ = [
+    "PermutationTest",
+    "VarianceParts",
+    "bootstrap",
+    "mean_interval",
+    "percentile_interval",
+    "permutation_test",
+    "variance_parts",
+]
 
 
 class PermutationTest(NamedTuple):
@@ -37,6 +45,29 @@ class PermutationTest(NamedTuple):
     statistic: float
     p_value: float
     null: NDArray[np.float64]
+
+
+class VarianceParts(NamedTuple):
+    """Hold what `variance_parts` found: unbiased estimates, which may be negative where a part is small.
+
+    Attributes
+    ----------
+    outer : float
+        Variance of what is drawn once a row.
+    inner : float
+        Variance of what is drawn once an entry, but held in the repeated draws.
+    rest : float
+        Variance of what is drawn every time.
+
+    Examples
+    --------
+    >>> VarianceParts(0.5, 0.25, 0.25).outer
+    0.5
+    """
+
+    outer: float
+    inner: float
+    rest: float
 
 
 def mean_interval(draws: ArrayLike, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -81,6 +112,51 @@ def mean_interval(draws: ArrayLike, level: float = 0.95) -> tuple[NDArray[np.flo
         raise ValueError(f"draws: expected at least two, got {len(draws)}")
     t = stdtrit(len(draws) - 1, (1 + _as_level(level)) / 2)
     return draws.mean(axis=0), t * (draws.std(axis=0, ddof=1) / np.sqrt(len(draws)))
+
+
+def variance_parts(draws: ArrayLike, repeated: ArrayLike) -> VarianceParts:
+    """Return how much of the variance of a measurement each of three things that are drawn contributes.
+
+    With ``draws[r, s] = m + a_r + b_rs + e_rs`` and ``repeated[t] = m' + e_t``: ``rest`` is the variance of
+    ``repeated``, ``inner`` that within the rows of ``draws`` less ``rest``, ``outer`` that of the rows' means less what
+    the entries of a row contribute to their mean.
+
+    Parameters
+    ----------
+    draws : array_like, shape (R, S)
+        One row for each draw of the outer thing, at least two; within a row the others are drawn anew.
+    repeated : array_like, shape (T,)
+        Outer and inner thing held, at least two.
+
+    Returns
+    -------
+    VarianceParts
+
+    Raises
+    ------
+    ValueError
+        On fewer than two rows, entries of a row, or repeated draws.
+
+    Source
+    ------
+    The analysis of variance of a nested design; Searle, Casella, McCulloch (1992), Variance Components, chapter 3.
+
+    Examples
+    --------
+    >>> variance_parts([[1.0, 3.0], [5.0, 7.0]], [2.0, 4.0])
+    VarianceParts(outer=7.0, inner=0.0, rest=2.0)
+    """
+    draws, repeated = as_float("draws", draws, ("R", "S")), as_float("repeated", repeated, ("T",))
+    for name, size in (
+        ("rows of draws", len(draws)),
+        ("entries of a row", draws.shape[1]),
+        ("repeated", len(repeated)),
+    ):
+        if size < 2:
+            raise ValueError(f"{name}: expected at least two, got {size}")
+    within, rest = draws.var(axis=1, ddof=1).mean(), repeated.var(ddof=1)
+    outer = draws.mean(axis=1).var(ddof=1) - within / draws.shape[1]
+    return VarianceParts(float(outer), float(within - rest), float(rest))
 
 
 def percentile_interval(draws: ArrayLike, level: float = 0.95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from maxmin_core.intervals import bootstrap, mean_interval, percentile_interval, permutation_test
+from maxmin_core.intervals import (
+    bootstrap,
+    mean_interval,
+    percentile_interval,
+    permutation_test,
+    variance_parts,
+)
 
 
 class TestMeanInterval:
@@ -146,3 +152,32 @@ class TestPermutationTest:
         values = np.arange(8.0)
         found = permutation_test(lambda of: values[of == "b"].mean(), np.array(list("aaaabbbb")), n_resamples=99)
         assert found.statistic == 5.5 and found.p_value <= 0.05
+
+
+class TestVarianceParts:
+    def test_unbiased(self):
+        rng, outer, inner, rest = np.random.default_rng(3), 0.5, 2.0, 1.0
+        found = []
+        for _ in range(4000):
+            rows = rng.normal(0, np.sqrt(outer), (3, 1)) + rng.normal(0, np.sqrt(inner + rest), (3, 4))
+            found.append(variance_parts(rows, rng.normal(7, np.sqrt(rest), 3)))
+        centre, half = mean_interval(found, 0.999)
+        assert (np.abs(centre - [outer, inner, rest]) < half).all() and (half < 0.15).all()
+
+    def test_by_hand(self):
+        # Rows (0, 2), (6, 8), (6, 10): variances 2, 2, 8, so 4 within; means 1, 7, 8 with variance 43/3.
+        found = variance_parts([[0, 2], [6, 8], [6, 10]], [1, 1, 4])
+        np.testing.assert_allclose(found, [43 / 3 - 2, 1, 3])
+
+    @pytest.mark.parametrize(
+        ("draws", "repeated", "message"),
+        [
+            ([[1.0, 2.0]], [1.0, 2.0], "^rows of draws: expected at least two, got 1"),
+            ([[1.0], [2.0]], [1.0, 2.0], "^entries of a row: expected at least two, got 1"),
+            ([[1.0, 2.0], [1.0, 2.0]], [1.0], "^repeated: expected at least two, got 1"),
+            ([1.0, 2.0], [1.0, 2.0], "^draws: "),
+        ],
+    )
+    def test_bad_arguments_are_named(self, draws, repeated, message):
+        with pytest.raises(ValueError, match=message):
+            variance_parts(draws, repeated)

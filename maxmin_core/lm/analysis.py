@@ -166,6 +166,21 @@ class Results:
         """
         return cls(load_results(profile, root, settings), profile.beta)
 
+    def methods(self, setting: str) -> list[str]:
+        """Return what was run in a setting at the profile's KL strength, in the order of the table.
+
+        Parameters
+        ----------
+        setting : str
+            Whose annotators.
+
+        Returns
+        -------
+        list of str
+        """
+        here = self.table[(self.table.setting == setting) & (self.table.beta == self.beta)]
+        return list(dict.fromkeys(here.method))
+
     def of(self, setting: str, method: str, *, beta: float | None = None) -> Runs:
         """Return the runs of a method.
 

@@ -37,6 +37,11 @@ class TestResults:
         assert runs.of("1:1", "maxmin")["value"].shape == (2, 2)
         assert [folder.name for folder in runs.of("1:1", "maxmin").folders] == ["maxmin-0.1-20", "maxmin-0.1-21"]
 
+    def test_methods_are_those_at_the_own_strength(self, runs):
+        table = runs.table
+        assert runs.methods("1:1") == list(dict.fromkeys(table[table.beta == 0.1].method))
+        assert runs.methods("10:1") == []
+
     def test_the_value_is_the_mean_of_the_texts(self, runs):
         found = runs.of("1:1", "maxmin")
         np.testing.assert_allclose(found.gold.mean(axis=2), found["value"])
