@@ -4,7 +4,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from maxmin_core.alignment import max_min
+from maxmin_core.alignment import Egalitarian, max_min, solve
 
 # Groups, prompts, responses: each axis is stretched from a quarter to four times, the others stay.
 MIDDLE = {"groups": 8, "prompts": 1000, "responses": 64}
@@ -36,6 +36,13 @@ def test_max_min_5000_x_64_x_8(benchmark):
     benchmark.extra_info["promised"] = "under 0.2 s"
     rewards, reference, beta = problem(0, 8, 5000, 64)
     benchmark.pedantic(max_min, args=(rewards, reference, beta), rounds=3)
+
+
+def test_choice_among_texts_512_x_16_x_3(benchmark):
+    benchmark.extra_info["promised"] = "max-min at decoding time, all prompts at once: under 50 ms"
+    rewards, reference, beta = problem(0, 3, 512, 16)
+    solution = benchmark.pedantic(solve, args=(Egalitarian(), rewards, reference, beta), rounds=10, warmup_rounds=1)
+    assert solution.gap < 1e-8
 
 
 @pytest.mark.parametrize("factor", FACTORS)
