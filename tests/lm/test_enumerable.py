@@ -50,7 +50,7 @@ class TestWordRewards:
 
 class TestPartClosed:
     def test_the_worst_off_group_counts(self):
-        # No penalty to speak of: values are means, at the reference 0.5 for all, then (0.8, 0.2, 0.35) and (0.4, 0.6, 0.55).
+        # Without a penalty to speak of, values are means: 0.5 for all, then (0.8, 0.2, 0.35) and (0.4, 0.6, 0.55).
         rewards = np.array([[[1.0, 0.0]], [[0.0, 1.0]], [[0.25, 0.75]]])
         reference, beta = np.log([[0.5, 0.5]]), 1e-12
         for chances, worst in (([0.5, 0.5], 0.5), ([0.8, 0.2], 0.2), ([0.4, 0.6], 0.4)):
