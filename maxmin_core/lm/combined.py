@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from transformers import PreTrainedModel
 
+from .._validation import as_distribution
+
 __all__ = ["Product", "best_soup", "regret_weights", "stir"]
 
 
@@ -29,6 +31,11 @@ def stir(model: PreTrainedModel, members: Sequence[PreTrainedModel], mix: Sequen
     mix : sequence of float, length U
         Weights that sum to one.
 
+    Raises
+    ------
+    ValueError
+        On members of another shape than the model: policies that began at different references.
+
     References
     ----------
     Rame et al. (2023), Rewarded soups.
@@ -42,6 +49,7 @@ def stir(model: PreTrainedModel, members: Sequence[PreTrainedModel], mix: Sequen
     >>> bool((model.lm_head.weight == two[0].lm_head.weight).all())
     True
     """
+    _check_alike([model, *members])
     for parameter, *of_members in zip(model.parameters(), *(member.parameters() for member in members), strict=True):
         parameter.copy_(sum(w * other for w, other in zip(mix, of_members, strict=True)))
 
@@ -103,6 +111,11 @@ class Product:
     weights : array_like, shape (U,)
         Non-negative, with sum one.
 
+    Raises
+    ------
+    ValueError
+        On weights that are no distribution over the members, or members of different shapes.
+
     References
     ----------
     Wang et al. (2025), MPO: An efficient post-processing framework for mixing diverse preference alignment.
@@ -119,7 +132,8 @@ class Product:
     """
 
     def __init__(self, members: Sequence[PreTrainedModel], weights: Sequence[float] | NDArray[np.float64]) -> None:
-        self.members, self.weights = list(members), [float(w) for w in weights]
+        _check_alike(members)
+        self.members, self.weights = list(members), as_distribution("weights", weights, len(members)).tolist()
         self.config, self.device = members[0].config, members[0].device
 
     def __call__(self, ids: torch.Tensor, **more: Any) -> Any:
@@ -167,6 +181,16 @@ class Product:
             if not going.any():
                 break
         return ids
+
+
+def _check_alike(models):
+    first, *shapes = ([tuple(parameter.shape) for parameter in model.parameters()] for model in models)
+    for k, shape in enumerate(shapes, start=1):
+        if shape != first:
+            apart = next(((a, b) for a, b in zip(first, shape, strict=False) if a != b), (len(first), len(shape)))
+            raise ValueError(
+                f"members: expected policies of one reference, got {apart[0]} and {apart[1]} in number {k}"
+            )
 
 
 def regret_weights(

@@ -157,7 +157,8 @@ def run_methods(
     Raises
     ------
     ValueError
-        On an unknown setting or method, fewer annotators than groups, or a folder of another configuration.
+        On an unknown setting or method, fewer annotators than groups, a rule for groups where one is learned, or a
+        folder of another configuration.
 
     Examples
     --------
@@ -169,7 +170,9 @@ def run_methods(
     found = find_setting(setting)
     methods = found.methods if methods is None else tuple(methods)
     for method in methods:
-        _method(method)
+        name, _ = _method(method)
+        if profile.n_groups == 1 and (name in UNTRAINED or (name in METHODS and METHODS[name].rewards == "mixture")):
+            raise ValueError(f"n_groups: expected at least two learned groups for {name}, got 1")
     # Under torchrun one process prepares, learns and judges; all of them train.
     state = PartialState(cpu=profile.cpu)
     with state.main_process_first():

@@ -6,10 +6,10 @@ import torch
 
 from maxmin_core import gibbs_policy, solve
 from maxmin_core.alignment import Regret
-from maxmin_core.lm.combined import Product, best_soup, regret_weights
+from maxmin_core.lm.combined import Product, best_soup, regret_weights, stir
 from maxmin_core.lm.enumerable import every_text, exact_log_policy, make_reference
 from maxmin_core.lm.policy import load_policy, log_probabilities, sample
-from maxmin_core.lm.reference import make_gpt2
+from maxmin_core.lm.reference import make_gpt2, make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +107,21 @@ def test_the_best_soup_is_the_best_of_its_grid(two):
     assert len(tried) == 21 == sum(sum(parts) == 5 for parts in itertools.product(range(6), repeat=3))
     assert worst == max(tried.values()) and abs(sum(mix) - 1) < 1e-12
     np.testing.assert_allclose(value(model).min(), worst)
+
+
+@pytest.fixture(scope="module")
+def unlike():
+    tokenizer = make_tokenizer(["the film"], 2)
+    return [make_gpt2(tokenizer, positions=4, layers=1, width=w, heads=1, seed=0) for w in (8, 12)]
+
+
+class TestBadMembers:
+    def test_policies_of_different_references_are_not_mixed(self, unlike):
+        for mix in (lambda: Product(unlike, [0.5, 0.5]), lambda: stir(unlike[0], unlike, [0.5, 0.5])):
+            with pytest.raises(ValueError, match=r"^members: expected policies of one reference, got \(.*, 8\) and \("):
+                mix()
+
+    @pytest.mark.parametrize("weights", [[0.5], [0.7, 0.7], [-0.5, 1.5], [np.nan, 1.0]])
+    def test_weights_are_a_distribution(self, unlike, weights):
+        with pytest.raises(ValueError, match="^weights: "):
+            Product([unlike[0]] * 2, weights)

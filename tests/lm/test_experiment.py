@@ -166,10 +166,14 @@ class TestRunMethods:
             ({"methods": ["best"]}, "^method: expected one of single"),
             ({"methods": ["single@x"]}, "^method: expected a number after '@', got 'x'"),
             ({"methods": ["single@-1"]}, "^method: expected a KL strength above 0"),
+            ({"methods": ["single", "maxmin"], "n_groups": 1}, "^n_groups: expected at least two .* for maxmin, got 1"),
+            ({"methods": ["soup"], "n_groups": 1}, "^n_groups: expected at least two learned groups for soup, got 1"),
         ],
     )
     def test_bad_arguments_are_named(self, runs, change, message):
         root, profile, _ = runs
+        if "n_groups" in change:
+            change = {k: v for k, v in change.items() if k != "n_groups"} | {"profile": replace(profile, n_groups=1)}
         with pytest.raises(ValueError, match=message):
             run_methods(**({"setting": "80:20", "seed": 0, "profile": profile, "root": root} | change))
 
