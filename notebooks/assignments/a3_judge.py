@@ -111,7 +111,8 @@ def e_step(ask, rng):
     q_then, two = several("e_step", ask("e_step", q_first[0], parameters, *second, z), (1, 3), ())
     q_both, both = several("e_step", ask("e_step", shares, parameters, *(first + second), z), (1, 3), ())
     good = np.abs(q_then - q_both).max() < 1e-8 and abs(one + two - both) < 1e-8
-    good &= np.abs(q_both - shares).max() > 1e-4 and q_both.min() > 1e-9
+    counted = value(shares, parameters, *(first + second), z)
+    good &= abs(both - counted) < 1e-8 and np.abs(q_both - shares).max() > 1e-4 and q_both.min() > 1e-9
     yield Check(4, bool(good), "what is learned from some choices is the prior for the next")
 
 
