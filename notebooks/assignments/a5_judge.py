@@ -1,4 +1,4 @@
-"""Judge assignment 5: powers of the chain, planning over group weights, finite differences, duals, loops over people."""
+"""Judge assignment 5: sums over time, planning over group weights, finite differences, duals, loops over people."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,12 @@ from maxmin_core.course.judging import AnswerError, Ask, Check
 def numbers(name: str, answer: object, shape: tuple[int, ...]) -> np.ndarray:
     """Return an answer as an array of finite numbers of a shape."""
     try:
-        found = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        raise AnswerError(f"{name}: expected numbers, got {type(answer).__name__}") from None
+        found = np.asarray(answer)
+    except ValueError:
+        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
+    if found.dtype.kind not in "biuf":
+        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
+    found = found.astype(float)
     if found.shape != shape:
         raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
     if not np.isfinite(found).all():
@@ -130,7 +133,13 @@ def judge_utility_slope(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     cases = [
         (6, random_chain(rng, 5, 3, 2), 0.8, 0.3, "the slope, two groups, a temperature of 0.3"),
         (5, random_map(rng, 3, 0.1), 0.9, 0.05, "the slope on a map, three groups, a low temperature"),
-        (5, random_chain(rng, 4, 2, 4), 0.6, 0.001, "the slope where the worst-off group alone counts, without overflow"),
+        (
+            5,
+            random_chain(rng, 4, 2, 4),
+            0.6,
+            0.001,
+            "the slope where the worst-off group alone counts, without overflow",
+        ),
     ]
     for worth, (transition, start, rewards), discount, tau, says in cases:
         shares = rng.dirichlet(np.full(len(rewards), 2.0)) * 0.8 + 0.2 / len(rewards)
@@ -160,11 +169,12 @@ def least_mean(values, shares, kind, size):
     def tilted(slope):
         """Return the shares that fall with this slope, cut at zero."""
 
-        def total(level):
-            return shares @ np.maximum(level - slope * values, 0) - 1
+        steep = slope * (values - values.min())
 
-        level = brentq(total, slope * values.min(), slope * values.max() + 1, xtol=1e-14)
-        return shares * np.maximum(level - slope * values, 0)
+        def total(level):
+            return shares @ np.maximum(level - steep, 0) - 1
+
+        return shares * np.maximum(brentq(total, 0.0, steep.max() + 2, xtol=1e-13) - steep, 0)
 
     def room(slope):
         return ((tilted(slope) - shares) ** 2 / shares).sum() - size
@@ -209,7 +219,11 @@ def choices(rng, n_people, n_options):
 def judge_deployed_win_rate(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     """Count, person by person and choice by choice."""
     worth = [4, 3, 3]
-    says = ["a population as it is", "people with different numbers of held-out choices", "a population with other shares"]
+    says = [
+        "a population as it is",
+        "people with different numbers of held-out choices",
+        "a population with other shares",
+    ]
     for k in range(3):
         n_people, n_options = 14, int(rng.integers(4, 7))
         winner, loser, annotator = choices(rng, n_people, n_options)
@@ -232,7 +246,11 @@ def judge_deployed_win_rate(ask: Ask, rng: np.random.Generator) -> Iterator[Chec
 
 def judge_journey_reward(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     """Compare with another optimiser of the likelihood."""
-    cases = [(4, 2, 6, 0.9, "two groups"), (3, 3, 25, 0.8, "three groups, long journeys"), (3, 2, 12, 0.5, "impatience")]
+    cases = [
+        (4, 2, 6, 0.9, "two groups"),
+        (3, 3, 25, 0.8, "three groups, long journeys"),
+        (3, 2, 12, 0.5, "impatience"),
+    ]
     for worth, n_groups, n_steps, discount, says in cases:
         rewards = rng.permutation(np.repeat(np.eye(n_groups + 1)[:, :n_groups], 4, axis=0)).T
         journeys = rng.integers(rewards.shape[1], size=(2, 300, n_steps))
@@ -242,10 +260,11 @@ def judge_journey_reward(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
         logits = 2.5 * apart[group, np.arange(300)] / apart.std()
         chose = rng.random(300) < 1 / (1 + np.exp(-logits))
 
-        def loss(phi, signed=np.where(chose, apart, -apart)):
+        def loss(phi, signed):
             return np.logaddexp(0, -phi @ signed).sum()
 
-        true = minimize(loss, np.zeros(n_groups), method="BFGS", options={"gtol": 1e-7}).x
+        signed = np.where(chose, apart, -apart)
+        true = minimize(loss, np.zeros(n_groups), signed, method="BFGS", options={"gtol": 1e-7}).x
         answer = ask("journey_reward", journeys[0], journeys[1], chose, rewards, discount)
         found = numbers("journey_reward", answer, (n_groups,))
         yield Check(worth, near(found, true, 1e-3), f"the likeliest single reward: {says}")
