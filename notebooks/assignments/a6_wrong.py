@@ -343,7 +343,8 @@ def enclosure(policy, rewards, log_reference, beta):
         free, last, best = found.x, best, found.fun
         if last - best < 1e-10:
             break
-    return float(group_values(policy, rewards, log_reference, beta).mean()), float(dual(np.zeros(len(rewards)))[0])
+    best = dual(np.zeros(len(rewards)))[0]
+    return float(group_values(policy, rewards, log_reference, beta).mean()), float(best)
 ''',
         "the minimum per response": '''
 # ANSWER enclosure
@@ -365,7 +366,8 @@ def enclosure(policy, rewards, log_reference, beta):
         free, last, best = found.x, best, found.fun
         if last - best < 1e-10:
             break
-    return float(group_values(policy, rewards, log_reference, beta).min()), float(beta * logsumexp(log_reference + rewards.min(axis=0) / beta, axis=1).mean())
+    best = beta * logsumexp(log_reference + rewards.min(axis=0) / beta, axis=1).mean()
+    return float(group_values(policy, rewards, log_reference, beta).min()), float(best)
 ''',
         "the least of the groups' own optima": '''
 # ANSWER enclosure
@@ -387,7 +389,8 @@ def enclosure(policy, rewards, log_reference, beta):
         free, last, best = found.x, best, found.fun
         if last - best < 1e-10:
             break
-    return float(group_values(policy, rewards, log_reference, beta).min()), float(min(beta * logsumexp(log_reference + r / beta, axis=1).mean() for r in rewards))
+    best = min(beta * logsumexp(log_reference + r / beta, axis=1).mean() for r in rewards)
+    return float(group_values(policy, rewards, log_reference, beta).min()), float(best)
 ''',
         "rewards without the price of divergence": '''
 # ANSWER enclosure

@@ -26,7 +26,7 @@ def runs(assignment):
 def notebook(assignment):
     names = {"__name__": "__main__"}
     for cell in assignment.notebook()["cells"]:
-        if cell["cell_type"] == "code" and not cell["id"].endswith("_check"):
+        if cell["cell_type"] == "code":
             exec("".join(cell["source"]), names)
     return names
 
