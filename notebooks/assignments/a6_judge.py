@@ -1,4 +1,4 @@
-"""Judge assignment 6: loops over texts and people, a dual by mirror descent, and networks that are run again by hand."""
+"""Judge assignment 6: loops over texts and people, a dual by mirror descent, networks that are run again in NumPy."""
 
 import base64
 import binascii

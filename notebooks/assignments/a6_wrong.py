@@ -75,7 +75,7 @@ def batch_scores(rewards, log_ratio, log_weights, rate, beta, n_samples):
     rest = (score.sum(axis=1, keepdims=True) - score) / (n_samples - 1)
     return moved, (score - rest).ravel()
 ''',
-        "the price of divergence moves the weights, once a group": '''
+        "weights move by the worst text of each group, not by its mean": '''
 # ANSWER batch_scores
 def batch_scores(rewards, log_ratio, log_weights, rate, beta, n_samples):
     """Return the moved log-weights, shape (U,), and the advantages of all texts, shape (n,)."""
@@ -215,7 +215,7 @@ def suspicion(difference, annotator, parameters, shares):
     many = np.bincount(annotator, minlength=n_annotators)
     return logsumexp(total + np.log(shares), axis=1)
 ''',
-        "an average a answer instead of the sum": '''
+        "an average over answers instead of the sum": '''
 # ANSWER suspicion
 def suspicion(difference, annotator, parameters, shares):
     """Return s, shape (n_annotators,): log-likelihood of everybody's answers under the mixture, less that of a coin.
