@@ -28,6 +28,7 @@ SLOW = {
     "test_slurm_dry_run",
     "test_the_certificate_holds_however_deep_the_support",
     "test_the_gap_closes",
+    "test_the_judge_s_network_is_torch_s",
     "test_the_limits_of_the_family_by_policies",
     "test_the_objective_never_falls",
     "test_trajectories_agree_with_occupancies",
