@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from maxmin_core.course.judging import AnswerError, Ask, Check
 
@@ -86,13 +86,13 @@ def tilted(reward, reference, beta):
 
 
 def fair_for_two(rewards, reference, beta):
-    """Return the max-min policy of two groups: bisect on the weight of the first."""
-    below, above = 0.0, 1.0
-    for _ in range(40):
-        weight = (below + above) / 2
-        policy = tilted(weight * rewards[0] + (1 - weight) * rewards[1], reference, beta)
-        below, above = (weight, above) if (rewards[0] - rewards[1]) @ policy < 0 else (below, weight)
-    return policy
+    """Return the max-min policy of two groups: find the weight of the first at which both have the same."""
+
+    def ahead(weight):
+        return (rewards[0] - rewards[1]) @ tilted(weight * rewards[0] + (1 - weight) * rewards[1], reference, beta)
+
+    weight = 0.0 if ahead(0.0) >= 0 else 1.0 if ahead(1.0) <= 0 else brentq(ahead, 0.0, 1.0, xtol=1e-12)
+    return tilted(weight * rewards[0] + (1 - weight) * rewards[1], reference, beta)
 
 
 def fair_for_many(rewards, reference, beta):
@@ -174,7 +174,7 @@ def judge_veto(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
         reward = numbers("veto", ask("veto", np.log(reference), beta, nats), (n_options,))
         # The range of which the theorem says so: delta with delta^2 = 2 beta^2 nats.
         holds = abs(reference @ reward) < 1e-9 and abs(np.ptp(reward) ** 2 / (2 * beta**2) - nats) < 1e-3 * nats
-        for _ in range(4 if holds else 0):
+        for _ in range(2 if holds else 0):
             others = centred(2 * rng.normal(size=(2, n_options)), reference)
             policy = fair_for_many(np.vstack([others, reward]), reference, beta)
             holds &= float((policy * np.log(policy / reference)).sum()) <= nats + 1e-6
