@@ -19,7 +19,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def functions(defined_in, world):
-    return defined_in("06", "draw_journeys", "plan", "fair", "most_fair", world=world, shares=SHARES, rows=ROWS)
+    return defined_in("06", "draw_journeys", "drive", "fair", "most_fair", world=world, shares=SHARES, rows=ROWS)
 
 
 def test_journeys_wander_as_the_chain_does(functions, world):

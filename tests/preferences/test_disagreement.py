@@ -1,4 +1,4 @@
-"""What chapter 2 says that disagreement is made of, in fractions, by counting, and by labels that are all enumerated."""
+"""What chapter 2 says that disagreement is made of: in fractions, by counting, by all labellings of few people."""
 
 import itertools
 from fractions import Fraction
