@@ -1,3 +1,5 @@
+import ast
+import json
 import os
 import shutil
 import subprocess
@@ -46,6 +48,23 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def root():
     return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def defined_in(root):
+    """Functions that a chapter defines, by its number and their names; `given` are the chapter's variables they use."""
+
+    def load(chapter, *names, **given):
+        (path,) = (root / "notebooks").glob(f"{chapter}_*.ipynb")
+        cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+        nodes = ast.parse("\n".join("".join(cell["source"]) for cell in cells)).body
+        kept = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+        kept += [n for n in nodes if isinstance(n, ast.FunctionDef) and n.name in names]
+        space = dict(given)
+        exec(compile(ast.Module(kept, []), str(path), "exec"), space)
+        return [space[name] for name in names]
+
+    return load
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ PAGES = [
     "notebooks/07_robustness.html",
     "notebooks/08_training.html",
     "notebooks/09_optimum.html",
+    "book/questions.html",
     "book/related.html",
     "book/notation.html",
     "book/rerun.html",
@@ -232,7 +233,9 @@ def test_chapters_record_what_the_ledger_claims(site, root):
     recorded = [
         id for path in (site.parent / "metrics").glob("*.json") for id in json.loads(path.read_text())["claims"]
     ]
-    assert sorted(recorded) == sorted(claim.id for claim in load_ledger(root / "book" / "claims.yml"))
+    ledger = load_ledger(root / "book" / "claims.yml")
+    # What needs a GPU is recorded by runs that this one has not made.
+    assert sorted(recorded) == sorted(claim.id for claim in ledger if claim.needs in ("smoke", "cpu"))
 
 
 def test_three_claims_of_chapter_1_are_judged(visit, root):
