@@ -261,6 +261,10 @@ def worse_off(ask, rng):
         values = np.array([losing(preferred, count, beta) for count in multinomial])
         shares.append(abs(share - losing(preferred, np.ones(n), beta)) < 1e-8)
         ends.append(quantile(values, low, 0.025) and quantile(values, high, 0.975))
+    for beta in (0.2, 1.0, 3.0, 0.05):
+        preferred = _by_ranking(np.array([rng.permutation(m) for _ in range(n)]))
+        answer = _numbers(ask("worse_off", preferred, beta, 10, 0), (3,), "worse_off")
+        shares.append(abs(answer[0] - losing(preferred, np.ones(n), beta)) < 1e-8)
     yield Check(5, all(shares), "the share of people below one half, person by person")
     yield Check(5, shares[0] and ends[0], "the interval, where the majority changes from sample to sample")
     yield Check(3, shares[1] and ends[1], "the interval, where everybody has a taste of their own")

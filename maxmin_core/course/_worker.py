@@ -1,0 +1,160 @@
+"""Run the cells of a notebook, and answer what is asked about them. This is the process that a student's code fills.
+
+It reads requests from one descriptor and writes answers to another, each message behind its length. Whatever it says is
+the student's word: the judge, in another process, believes none of it.
+"""
+
+import os
+import random
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ._wire import WireError, decode, encode
+
+__all__ = ["main", "receive", "send"]
+
+
+def send(descriptor: int, message: bytes) -> None:
+    """Write a message behind its length.
+
+    Parameters
+    ----------
+    descriptor : int
+        Where to.
+    message : bytes
+        What.
+    """
+    message = len(message).to_bytes(8, "big") + message
+    while message:
+        message = message[os.write(descriptor, message) :]
+
+
+def receive(descriptor: int) -> bytes | None:
+    """Read a message, all of it; None where the other side has closed.
+
+    Parameters
+    ----------
+    descriptor : int
+        Where from.
+
+    Returns
+    -------
+    bytes or None
+    """
+    size, got = None, b""
+    while size is None or len(got) < size:
+        part = os.read(descriptor, 1 << 16)
+        if not part:
+            return None
+        got += part
+        if size is None and len(got) >= 8:
+            size, got = int.from_bytes(got[:8], "big"), got[8:]
+    return got
+
+
+def _shell():
+    """Return how a cell's text becomes Python, and the names it sees. Magics are IPython's, where it is installed."""
+    try:
+        from IPython.core.interactiveshell import InteractiveShell
+        from traitlets.config import Config
+    except ImportError:
+        module = ModuleType("__main__")
+        sys.modules["__main__"] = module
+        return (lambda source: source), vars(module)
+    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    # `%matplotlib inline` asks for what a kernel has.
+    shell.enable_matplotlib = lambda gui=None: (gui, "agg")  # type: ignore[method-assign]
+    return shell.transform_cell, shell.user_ns
+
+
+class _Notebook:
+    def __init__(self):
+        self.transform, self.names = _shell()
+        # Classes and pickles of the student's look for their module under its name.
+        self.names["__name__"] = "__main__"
+
+    def run(self, label, source, every=False):
+        """Run a cell; return None, or what went wrong. With `every`, go on after a failing statement: return a list."""
+        import ast
+
+        try:
+            tree = ast.parse(self.transform(source), filename=f"<{label}>")
+        except Exception as error:
+            return [[True, self._told(error, label)]] if every else self._told(error, label)
+        if not every:
+            return self._do(compile(tree, f"<{label}>", "exec"), label)
+        told = []
+        for statement in tree.body:
+            asserts = any(isinstance(part, ast.Assert) for part in ast.walk(statement))
+            code = compile(ast.Module([statement], []), f"<{label}>", "exec")
+            error = self._do(code, label)
+            if asserts or error:
+                told.append([asserts, error])
+        return told
+
+    def _do(self, code, label):
+        try:
+            exec(code, self.names)
+        except BaseException as error:
+            return self._told(error, label)
+        return None
+
+    def _told(self, error, label):
+        """Type, message and line of an error: within the cell of this label, where it got there."""
+        line = getattr(error, "lineno", None)
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.filename == f"<{label}>":
+                line = frame.lineno
+        try:
+            text = str(error)[:500]
+        except Exception:
+            text = ""
+        return {"type": type(error).__name__, "text": text, "line": line}
+
+    def ask(self, name, arguments):
+        """Call a function (or, without arguments, look a variable up); return its answer, or what went wrong."""
+        if name not in self.names:
+            return {"absent": True}
+        try:
+            value = self.names[name]
+            return {"answer": value if arguments is None else value(*arguments)}
+        except BaseException as error:
+            return {"error": self._told(error, name)}
+
+
+def main(requests: int, answers: int) -> None:
+    """Serve until the requests end.
+
+    Parameters
+    ----------
+    requests, answers : int
+        The two descriptors.
+    """
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    notebook, own = _Notebook(), os.getpid()
+    send(answers, encode("ready"))
+    while (message := receive(requests)) is not None:
+        request: Any = decode(message)
+        if request["do"] == "run":
+            found = {"told": notebook.run(request["label"], request["source"], request["every"])}
+        else:
+            found = notebook.ask(request["name"], request["arguments"])
+        if os.getpid() != own:
+            # A fork of the student's: it has nothing to answer.
+            os._exit(0)
+        try:
+            message = encode(found)
+        except WireError as error:
+            message = encode({"strange": str(error)})
+        except BaseException as error:
+            message = encode({"error": {"type": type(error).__name__, "text": "", "line": None}})
+        send(answers, message)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
