@@ -136,12 +136,18 @@ def _inside(settings, program):
     if child == 0:
         limit(settings)
         os.execvpe(program[0], program, settings["environment"])
-    # Its own descriptors would keep the channel open when the program is gone.
-    os.closerange(3, 256)
+    _leave_channel()
     while True:
         ended, status = os.wait()
         if ended == child:
             os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
+
+
+def _leave_channel():
+    """The channel is the program's alone: another holder would keep it open when the program is gone."""
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(nothing, descriptor)
 
 
 def _memory(first):
@@ -186,7 +192,7 @@ def main(settings, program):
         except OSError as error:
             print(error, file=sys.stderr, flush=True)
             os._exit(NOT_ISOLATED)
-    os.closerange(3, 256)
+    _leave_channel()
     while True:
         ended, status = os.waitpid(first, os.WNOHANG)
         if ended:

@@ -25,8 +25,8 @@ def encode(value: Any) -> bytes:
     Parameters
     ----------
     value : object
-        None, bool, int, float, complex, str, arrays of these numbers, and lists, tuples and dicts of all of them. Tables
-        and series of numbers are sent as arrays.
+        None, bool, int, float, complex, str, arrays of these numbers, and lists, tuples and dicts of all of them.
+        Tables and series of numbers are sent as arrays.
 
     Returns
     -------

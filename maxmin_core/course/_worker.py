@@ -1,7 +1,7 @@
 """Run the cells of a notebook, and answer what is asked about them. This is the process that a student's code fills.
 
-It reads requests from one descriptor and writes answers to another, each message behind its length. Whatever it says is
-the student's word: the judge, in another process, believes none of it.
+It reads requests from its standard input and writes answers to its standard output, each message behind its length; the
+cells see neither. Whatever it says is the student's word: the judge, in another process, believes none of it.
 """
 
 import os
@@ -126,14 +126,35 @@ class _Notebook:
             return {"error": self._told(error, name)}
 
 
-def main(requests: int, answers: int) -> None:
-    """Serve until the requests end.
+def _channel():
+    """Keep standard input and output for the requests and the answers; what the cells print is lost."""
+    requests, answers = os.dup(0), os.dup(1)
+    with open(os.devnull, "r+b") as nothing:
+        for descriptor in (0, 1, 2):
+            os.dup2(nothing.fileno(), descriptor)
+    if sys.platform == "win32":
+        import msvcrt
 
-    Parameters
-    ----------
-    requests, answers : int
-        The two descriptors.
-    """
+        for descriptor in (requests, answers):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    return requests, answers
+
+
+def _limit(memory_mib, seconds):
+    """What a process without isolation may take, where the system knows such limits."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for what, most in ((resource.RLIMIT_AS, 2 * memory_mib << 20), (resource.RLIMIT_CPU, seconds)):
+        resource.setrlimit(what, (most, most))
+
+
+def main() -> None:
+    """Serve until the requests end."""
+    requests, answers = _channel()
+    if len(sys.argv) > 1:
+        _limit(int(sys.argv[1]), int(sys.argv[2]))
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     notebook, own = _Notebook(), os.getpid()
@@ -157,4 +178,4 @@ def main(requests: int, answers: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from .._files import write_whole
 from .folder import Course
-from .grading import Result, rows
 from .gradebook import Mark
+from .grading import Result, rows
 from .sources import Assignment
 from .submissions import safe_name
 

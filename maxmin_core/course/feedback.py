@@ -8,7 +8,8 @@ from .sources import Assignment
 __all__ = ["feedback_page"]
 
 _STYLE = """body{font:16px/1.5 sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-h2{margin:1.5rem 0 .3rem}ul{padding-left:1.2rem;list-style:none}.note{color:#6b3f00}li span{display:inline-block;width:6.5rem}
+h2{margin:1.5rem 0 .3rem}ul{padding-left:1.2rem;list-style:none}.note{color:#6b3f00}
+li span{display:inline-block;width:6.5rem}
 .yes span{color:#14602a}.no span{color:#8f1d1d}"""
 
 
@@ -33,8 +34,8 @@ def feedback_page(assignment: Assignment, result: Result) -> str:
     lines = [
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{_said(assignment.name)}</title>',
         f"<style>{_STYLE}</style></head><body>",
-        f"<h1>{_said(assignment.title)}</h1><p>{_said(result.student)}: {result.points:g} of {of:g} points by the hidden "
-        "checks. Written answers are marked by a person.</p>",
+        f"<h1>{_said(assignment.title)}</h1><p>{_said(result.student)}: {result.points:g} of {of:g} points by the "
+        "hidden checks. Written answers are marked by a person.</p>",
     ]
     if result.note:
         lines.append(f'<p class="note">{_said(result.note)}.</p>')

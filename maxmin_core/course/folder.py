@@ -98,7 +98,9 @@ class Course:
                     try:
                         when = datetime.datetime.fromisoformat(text)
                     except ValueError:
-                        raise ValueError(f"due.csv: expected a time such as 2027-05-03T23:59+02:00, got {text!r}") from None
+                        raise ValueError(
+                            f"due.csv: expected a time such as 2027-05-03T23:59+02:00, got {text!r}"
+                        ) from None
                     if who or found is None:
                         found = when if when.tzinfo else when.replace(tzinfo=datetime.UTC)
         return found

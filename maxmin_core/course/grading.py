@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from .isolation import Limits
 from .judging import Verdict, judge_task
 from .merging import Merged, SubmissionError, merge, read_submission
-from .sandbox import Limits, Sandbox
+from .sandbox import Sandbox
 from .sources import Assignment
 from .submissions import Submission
 

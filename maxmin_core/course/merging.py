@@ -85,7 +85,9 @@ def read_submission(path: Path | str, name: str) -> dict[str, Any]:
     if path.is_symlink() or not path.is_file():
         raise SubmissionError("no notebook was found")
     if path.stat().st_size > _LARGEST:
-        raise SubmissionError(f"the notebook is larger than {_LARGEST >> 20} MiB: clear its outputs and hand it in again")
+        raise SubmissionError(
+            f"the notebook is larger than {_LARGEST >> 20} MiB: clear its outputs and hand it in again"
+        )
     if not (text := path.read_bytes()).strip():
         raise SubmissionError("the file is empty")
     try:

@@ -4,7 +4,6 @@ What it protects from, and what not, stands in the book's page for lecturers.
 """
 
 import contextlib
-import json
 import os
 import select
 import subprocess
@@ -13,54 +12,18 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ._wire import WireError, decode, encode
 from ._worker import send
+from .isolation import NOT_ISOLATED, TOO_MUCH_MEMORY, Limits, command, environment
 from .judging import AnswerError
 
-__all__ = ["Cell", "Limits", "Sandbox", "not_isolated"]
+__all__ = ["Cell", "Sandbox"]
 
-_JAIL = Path(__file__).with_name("_jail.py")
 _LARGEST = 32 << 20
 _LARGEST_FILE = 64 << 20
-# Those of _jail.py; importing it needs Linux.
-_NOT_ISOLATED, _TOO_MUCH_MEMORY = 97, 98
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Hold what a notebook may take.
-
-    Parameters
-    ----------
-    call : float
-        Seconds for one answer.
-    cell : float
-        Seconds for one cell.
-    total : float
-        Seconds for everything, starts included.
-    memory_mib : int
-        Memory of all its processes together, in MiB; one process may reserve twice as much address space.
-    disk_mib : int
-        What it may write in each of its three folders (all of them in memory), in MiB.
-    processes : int
-        Processes and threads at a time.
-
-    Examples
-    --------
-    >>> Limits(call=5).total
-    300
-    """
-
-    call: float = 20
-    cell: float = 60
-    total: float = 300
-    memory_mib: int = 4096
-    disk_mib: int = 64
-    processes: int = 64
 
 
 @dataclass(frozen=True)
@@ -82,79 +45,6 @@ class Cell:
 
     label: str
     source: str
-
-
-@cache
-def not_isolated() -> str:
-    """Say why a notebook cannot be isolated here; empty where it can.
-
-    Returns
-    -------
-    str
-    """
-    if sys.platform != "linux":
-        return "isolation needs Linux (in Windows: inside of WSL)"
-    with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(
-            _command(Path(folder), {}, Limits(), [sys.executable, "-I", "-S", "-c", ""], ()),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    if done.returncode == 0:
-        return ""
-    said = " ".join(done.stderr.split()[-12:])
-    return f"this system does not let {'root' if os.getuid() == 0 else 'users'} make namespaces ({said})"
-
-
-def _command(folder, files, limits, program, hidden):
-    """Return the command that starts a program in isolation; its settings are written into a folder."""
-    package = str(Path(__file__).resolve().parents[1])
-    # A link in the path of the interpreter must lead somewhere in there, too.
-    python = {sys.executable, os.path.realpath(sys.executable)}
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
-    system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives"]
-    devices = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
-    shown = [*system, *devices]
-    for path in sorted({*prefixes, *python, package}, key=len):
-        if not any(path == seen or path.startswith(f"{seen}/") for seen in shown):
-            shown.append(path)
-    root = folder / "root"
-    root.mkdir(exist_ok=True)
-    settings = {
-        "root": str(root),
-        "shown": shown,
-        "hidden": [str(Path(path).resolve()) for path in hidden],
-        "files": {name: str(path) for name, path in files.items()},
-        # Each judge at work has a user of its own, whose processes are counted.
-        "uid": 60000 + os.getpid() % 5000,
-        "memory_mib": limits.memory_mib,
-        "disk_mib": limits.disk_mib,
-        "processes": limits.processes,
-        "seconds": int(limits.total) + 1,
-        "environment": _environment(package, "/tmp"),
-    }
-    (folder / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    return [sys.executable, "-I", "-S", str(_JAIL), str(folder / "settings.json"), *program]
-
-
-def _environment(package, home):
-    """What a student's code finds in its environment: nothing of the lecturer's."""
-    kept = {name: os.environ[name] for name in ("SYSTEMROOT", "LD_LIBRARY_PATH") if name in os.environ}
-    return kept | {
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(Path(package).parent),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "MPLBACKEND": "Agg",
-        "LANG": "C.UTF-8",
-        "HF_HUB_OFFLINE": "1",
-        **dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), home),
-    }
 
 
 class _Ended(Exception):
@@ -180,6 +70,8 @@ class Sandbox:
         Whether it must not see the machine. Without isolation, limits hold where the system knows them.
     hidden : sequence of Path
         Folders that stay out of sight even where they lie below the Python installation.
+    limited : bool
+        Whether memory and processor time are limited where it is not isolated.
     """
 
     cells: Sequence[Cell]
@@ -187,6 +79,7 @@ class Sandbox:
     limits: Limits = Limits()
     isolated: bool = True
     hidden: Sequence[Path] = ()
+    limited: bool = True
 
     def __post_init__(self) -> None:
         self.errors: dict[str, str] = {}
@@ -194,7 +87,6 @@ class Sandbox:
         self._left_out: set[int] = set()
         self._ends: float | None = None
         self._folder: Any = None
-        self._requests = self._answers = -1
 
     def __enter__(self) -> "Sandbox":
         return self
@@ -293,42 +185,48 @@ class Sandbox:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="maxmin-")
         folder = Path(self._folder.name)
-        ask, self._requests = os.pipe()
-        self._answers, tell = os.pipe()
-        program = [sys.executable, "-m", "maxmin_core.course._worker", str(ask), str(tell)]
+        program = [sys.executable, "-m", "maxmin_core.course._worker"]
         more: dict[str, Any] = {"cwd": folder}
         if self.isolated:
-            program = _command(folder, self.files, self.limits, program, self.hidden)
+            program = command(folder, self.files, self.limits, program, self.hidden)
         else:
-            more["env"] = _environment(str(Path(__file__).resolve().parents[1]), str(folder))
+            if self.limited:
+                program += [str(self.limits.memory_mib), str(int(self.limits.total) + 1)]
+            more["env"] = environment(str(folder))
             for name, path in self.files.items():
                 (folder / name).write_bytes(path.read_bytes())
-        quiet = subprocess.DEVNULL
         self._process = subprocess.Popen(
-            program, stdin=quiet, stdout=quiet, stderr=quiet, pass_fds=(ask, tell), start_new_session=True, **more
+            program,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            start_new_session=True,
+            **more,
         )
-        os.close(ask)
-        os.close(tell)
         self._receive(60)
 
     def _exchange(self, request, seconds):
         try:
-            send(self._requests, encode(request))
+            assert self._process is not None and self._process.stdin is not None
+            send(self._process.stdin.fileno(), encode(request))
         except BrokenPipeError:
             raise _Ended(self._why()) from None
         return self._receive(seconds)
 
     def _receive(self, seconds):
         """Read a message, whose size is looked at first, until the time is up."""
-        assert self._ends is not None
+        assert self._ends is not None and self._process is not None and self._process.stdout is not None
+        answers = self._process.stdout.fileno()
         until = min(time.monotonic() + seconds, self._ends)
         size, got = None, bytearray()
         while size is None or len(got) < size:
             left = until - time.monotonic()
-            if left <= 0 or not select.select([self._answers], [], [], left)[0]:
+            # Windows cannot wait for a pipe with a limit: there, only a student waits for themselves.
+            if left <= 0 or (os.name == "posix" and not select.select([answers], [], [], left)[0]):
                 used = time.monotonic() >= self._ends
                 raise _Ended(f"the time is up ({self.limits.total:g} s in all)" if used else f"no end in {seconds:g} s")
-            part = os.read(self._answers, min(1 << 20, 8 if size is None else size - len(got)))
+            part = os.read(answers, min(1 << 20, 8 if size is None else size - len(got)))
             if not part:
                 raise _Ended(self._why())
             got += part
@@ -349,9 +247,9 @@ class Sandbox:
             status = self._process.wait(5)
         except subprocess.TimeoutExpired:
             return "the notebook's process closed its channel"
-        if status == _TOO_MUCH_MEMORY:
+        if status == TOO_MUCH_MEMORY:
             return f"more than {self.limits.memory_mib} MiB of memory"
-        if status == _NOT_ISOLATED:
+        if status == NOT_ISOLATED:
             return "the notebook could not be isolated"
         return "the notebook's process was ended from inside (exit, a crash, or out of memory)"
 
@@ -359,12 +257,13 @@ class Sandbox:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            if not self.isolated:
+            if not self.isolated and os.name == "posix":
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, 9)
             self._process.wait()
-            os.close(self._requests)
-            os.close(self._answers)
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
             self._process = None
 
 
