@@ -67,7 +67,7 @@ def _shell():
         return (lambda source: source), vars(module)
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     # `%matplotlib inline` asks for what a kernel has.
-    shell.enable_matplotlib = lambda gui=None: (gui, "agg")  # type: ignore[method-assign]
+    shell.enable_matplotlib = lambda gui=None: (gui, "agg")
     return shell.transform_cell, shell.user_ns
 
 
@@ -91,9 +91,9 @@ class _Notebook:
         for statement in tree.body:
             asserts = any(isinstance(part, ast.Assert) for part in ast.walk(statement))
             code = compile(ast.Module([statement], []), f"<{label}>", "exec")
-            error = self._do(code, label)
-            if asserts or error:
-                told.append([asserts, error])
+            wrong = self._do(code, label)
+            if asserts or wrong:
+                told.append([asserts, wrong])
         return told
 
     def _do(self, code, label):

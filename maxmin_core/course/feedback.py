@@ -42,8 +42,7 @@ def feedback_page(assignment: Assignment, result: Result) -> str:
     for task in assignment.tasks:
         verdict = result.verdicts.get(task.name)
         if verdict is None:
-            there = result.merged is not None and task.name in result.merged.answers
-            said = "to be marked" if there else "no answer was found: 0"
+            said = "to be marked" if result.written(task.name) else "no answer was found: 0"
             lines.append(f"<h2>{_said(task.name)}</h2><p>{said}, {task.points:g} points.</p>")
             continue
         lines.append(f"<h2>{_said(task.name)}: {verdict.points:g} of {verdict.of:g} points</h2>")

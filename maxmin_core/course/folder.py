@@ -19,9 +19,12 @@ _README = """# A course with the MaxMin-RLHF companion
 Keep this folder private: `course.json` holds the seed from which the hidden checks draw their instances.
 
 * `course.json`: the seed, and where the book's repository lies.
-* `due.csv`: when each assignment is due (ISO 8601, with an offset; without one it is UTC). A line that names a student is an extension.
-* `variants/`: your own variants. A file `a1_name.ipynb` with `a1_judge.py` and `a1_rubric.md` beside it replaces the book's assignment 1.
-* `release/`, `gradebook.db`, `autograded/`: nbgrader's. `nbgrader formgrader` in this folder is where written answers are marked.
+* `due.csv`: when each assignment is due (ISO 8601, with an offset; without one it is UTC). A line that names a student
+  is an extension.
+* `variants/`: your own variants. A file `a1_name.ipynb` with `a1_judge.py` and `a1_rubric.md` beside it replaces the
+  book's assignment 1.
+* `release/`, `gradebook.db`, `autograded/`: nbgrader's. `nbgrader formgrader` in this folder is where
+  written answers are marked.
 * `graded/`: grades, feedback, and answers as plain files, one folder an assignment.
 """
 

@@ -64,7 +64,7 @@ def forbidden_names(source: str, forbidden: Sequence[str]) -> list[str]:
                 meet(parts[:1])
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
-            parts, inner = [], node
+            parts, inner = [node.attr], node.value
             while isinstance(inner, ast.Attribute):
                 parts.append(inner.attr)
                 inner = inner.value

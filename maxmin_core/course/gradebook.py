@@ -2,14 +2,15 @@
 
 import datetime
 import json
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .._files import write_json
+from .._files import read_json, write_json
 from .folder import Course
 from .grading import Result
 from .release import require_nbgrader
-from .sources import TEXT_STUB, Assignment
+from .sources import Assignment
 from .submissions import safe_name
 
 __all__ = ["Mark", "marks", "store"]
@@ -67,11 +68,13 @@ def store(
     """
     require_nbgrader()
     from nbgrader.api import Gradebook
+    from sqlalchemy.exc import SAWarning
 
     stem, file = assignment.path.stem, assignment.path.name
-    with open(course.folder / "release" / assignment.name / file, encoding="utf-8") as read:
-        release = json.load(read)
-    with Gradebook(course.gradebook, course.about["course_id"]) as gradebook:
+    release = read_json(course.folder / "release" / assignment.name / file)
+    with warnings.catch_warnings(), Gradebook(course.gradebook, course.about["course_id"]) as gradebook:
+        # nbgrader's own way with its data base makes SQLAlchemy wonder.
+        warnings.simplefilter("ignore", SAWarning)
         for result in results:
             student = safe_name(result.student)
             gradebook.update_or_create_student(student)
@@ -80,7 +83,7 @@ def store(
             more = {"timestamp": when.astimezone(datetime.UTC).replace(tzinfo=None).isoformat()} if when else {}
             gradebook.update_or_create_submission(assignment.name, student, **more)
             path = course.folder / "autograded" / student / assignment.name / file
-            before = _texts(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+            before = _texts(read_json(path)) if path.is_file() else {}
             now = _with_answers(release, result)
             write_json(path, now)
             texts = _texts(now)
@@ -90,8 +93,7 @@ def store(
                 if task.automatic:
                     grade.auto_score, grade.needs_manual_grade = result.verdicts[task.name].points, False
                     continue
-                answered = result.merged is not None and task.name in result.merged.answers
-                if not answered or TEXT_STUB in texts[task.name]:
+                if not result.written(task.name):
                     grade.auto_score, grade.needs_manual_grade = 0.0, False
                 else:
                     changed = before.get(task.name) != texts[task.name]

@@ -7,12 +7,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from .isolation import Limits
 from .judging import Verdict, judge_task
 from .merging import Merged, SubmissionError, merge, read_submission
 from .sandbox import Sandbox
-from .sources import Assignment
+from .sources import TEXT_STUB, Assignment
 from .submissions import Submission
 
 __all__ = ["Result", "grade_all", "grade_one"]
@@ -51,6 +52,17 @@ class Result:
     def points(self) -> float:
         """The points of the automatic tasks."""
         return sum(verdict.points for verdict in self.verdicts.values())
+
+    def written(self, task: str) -> bool:
+        """Return whether a written task was answered.
+
+        Parameters
+        ----------
+        task : str
+            Which.
+        """
+        answer = self.merged.answers.get(task, "") if self.merged else ""
+        return bool("\n".join(answer.splitlines()[1:]).strip()) and TEXT_STUB not in answer
 
 
 def grade_one(
@@ -140,7 +152,7 @@ def grade_all(
     list of Result
         In the order of the submissions, whatever the number of cores.
     """
-    about = {"seed": seed, "limits": limits, "isolated": isolated, "hidden": tuple(hidden)}
+    about: dict[str, Any] = {"seed": seed, "limits": limits, "isolated": isolated, "hidden": tuple(hidden)}
     found: dict[int, Result] = {}
     waiting = dict(enumerate(submissions))
     while waiting:
@@ -195,7 +207,7 @@ def rows(assignment: Assignment, result: Result) -> Iterator[dict[str, object]]:
     """Yield a line of grades.csv for every task: student, task, points, of, note."""
     for task in assignment.tasks:
         verdict = result.verdicts.get(task.name)
-        written = result.merged is not None and task.name in result.merged.answers
+        written = result.written(task.name)
         yield {
             "student": result.student,
             "task": task.name,

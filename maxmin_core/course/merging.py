@@ -1,7 +1,7 @@
 """A student's answers, found again in whatever became of the notebook, and put into the lecturer's own release.
 
-An answer is known by its nbgrader id, else by its cell's id, else by its marker line. What the lecturer locked (imports,
-data, public checks) is taken from the release, whatever the student did to it; cells that the student added are kept.
+An answer is known by its nbgrader id, else by its cell's id, else by its marker line. What the lecturer locked
+(imports, data, public checks) is taken from the release, whatever the student did to it; cells that the student added are kept.
 """
 
 import json
@@ -85,9 +85,7 @@ def read_submission(path: Path | str, name: str) -> dict[str, Any]:
     if path.is_symlink() or not path.is_file():
         raise SubmissionError("no notebook was found")
     if path.stat().st_size > _LARGEST:
-        raise SubmissionError(
-            f"the notebook is larger than {_LARGEST >> 20} MiB: clear its outputs and hand it in again"
-        )
+        raise SubmissionError(f"the notebook is larger than {_LARGEST >> 20} MiB: clear its outputs, hand it in again")
     if not (text := path.read_bytes()).strip():
         raise SubmissionError("the file is empty")
     try:
@@ -99,7 +97,8 @@ def read_submission(path: Path | str, name: str) -> dict[str, Any]:
     cells = notebook.get("cells")
     if not isinstance(cells, list):
         raise SubmissionError("the file is no notebook of format 4: open it in a current Jupyter, and save it again")
-    about = notebook.get("metadata") if isinstance(notebook.get("metadata"), dict) else {}
+    about = notebook.get("metadata")
+    about = about if isinstance(about, dict) else {}
     other = about.get("maxmin", {}).get("assignment") if isinstance(about.get("maxmin"), dict) else None
     if other is not None and other != name:
         raise SubmissionError(f"this is assignment {str(other)[:20]}, and {name} is expected")

@@ -99,9 +99,7 @@ def release(course: Course, name: str, out: Path | None = None) -> Path:
     # Two routes to one notebook, and neither may leave a solution in it.
     if "SOLUTION" in released or _sources(json.loads(released)) != _sources(assignment.student()):
         path.unlink()
-        raise ValueError(
-            f"{name}: nbgrader's release is not the source without its solutions; look for unusual markers"
-        )
+        raise ValueError(f"{name}: nbgrader's release is not the source without its solutions; are markers unusual?")
     if out is None:
         return path
     out.mkdir(parents=True, exist_ok=True)

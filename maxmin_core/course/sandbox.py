@@ -76,7 +76,7 @@ class Sandbox:
 
     cells: Sequence[Cell]
     files: dict[str, Path] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     isolated: bool = True
     hidden: Sequence[Path] = ()
     limited: bool = True
@@ -113,8 +113,8 @@ class Sandbox:
     def public(self, name: str, source: str) -> list[tuple[bool, str]]:
         """Run public checks statement by statement; return for each whether it is a check, and what is wrong."""
         self._started(name)
-        told = self._asked({"do": "run", "label": name, "source": source, "every": True}, self.limits.cell, name)
-        return [(bool(check), _said(error) if error else "") for check, error in told["told"]]
+        found = self._asked({"do": "run", "label": name, "source": source, "every": True}, self.limits.cell, name)
+        return [(bool(check), _said(told) if told else "") for check, told in found["told"]]
 
     def close(self) -> None:
         """End the process; what it wrote is gone."""
@@ -175,9 +175,9 @@ class Sandbox:
                     self.errors[cell.label] = f"this: {error}"
                     self._stop()
                     break
-                error = found.get("told") if isinstance(found, dict) else None
-                if error and error.get("type") != "NotImplementedError":
-                    self.errors[cell.label] = _said(error)
+                told = found.get("told") if isinstance(found, dict) else None
+                if told and (not isinstance(told, dict) or told.get("type") != "NotImplementedError"):
+                    self.errors[cell.label] = _said(told)
             else:
                 return
 
