@@ -1,7 +1,8 @@
 """A student's answers, found again in whatever became of the notebook, and put into the lecturer's own release.
 
 An answer is known by its nbgrader id, else by its cell's id, else by its marker line. What the lecturer locked
-(imports, data, public checks) is taken from the release, whatever the student did to it; cells that the student added are kept.
+(imports, data, public checks) is taken from the release, whatever the student did to it; cells that the student added
+are kept.
 """
 
 import json
