@@ -134,6 +134,8 @@ def test_imports_keep_their_contracts(root):
         ("preferences/comparisons.py", "from .. import solve", "Imports run downwards"),
         ("theory/gaps.py", "from ..alignment import _dual", "A private module is its wing's own"),
         ("lm/settings.py", "import matplotlib", "What draws and runs pages lives in book alone"),
+        ("book/site.py", "import nbgrader", "nbgrader and what it is made of live in course alone"),
+        ("lm/settings.py", "from ..course import judging", "Imports run downwards"),
         ("wing/__init__.py", "import numpy", "Imports run downwards"),
     ],
 )

@@ -121,7 +121,7 @@ def grade_one(
                 verdict = Verdict(0, task.points, (), "the answer could not be judged; your lecturer is told")
             note = "; ".join(filter(None, [*notes, verdict.note]))
             verdicts[task.name] = Verdict(verdict.points, verdict.of, verdict.checks, note)
-    note = "; ".join(filter(None, [submission.note, *merged.notes.get("", [])]))
+    note = "; ".join(filter(None, [submission.note, *merged.notes.get("", []), *ask.left_out]))
     return Result(submission.student, verdicts, merged, note, trouble)
 
 

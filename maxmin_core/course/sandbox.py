@@ -5,6 +5,7 @@ What it protects from, and what not, stands in the book's page for lecturers.
 
 import contextlib
 import os
+import secrets
 import select
 import subprocess
 import sys
@@ -83,6 +84,7 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         self.errors: dict[str, str] = {}
+        self.left_out: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._left_out: set[int] = set()
         self._ends: float | None = None
@@ -126,8 +128,6 @@ class Sandbox:
     def _answer(self, name, arguments):
         self._started(name)
         found = self._asked({"do": "ask", "name": name, "arguments": arguments}, self.limits.call, name)
-        if not isinstance(found, dict):
-            raise AnswerError(f"{name}: the notebook's process does not answer as agreed")
         if "answer" in found:
             return found["answer"]
         if "strange" in found:
@@ -173,9 +173,10 @@ class Sandbox:
                         raise
                     self._left_out.add(number)
                     self.errors[cell.label] = f"this: {error}"
+                    self.left_out.append(f"{cell.label} was left out: {error}")
                     self._stop()
                     break
-                told = found.get("told") if isinstance(found, dict) else None
+                told = found.get("told")
                 if told and (not isinstance(told, dict) or told.get("type") != "NotImplementedError"):
                     self.errors[cell.label] = _said(told)
             else:
@@ -207,12 +208,17 @@ class Sandbox:
         self._receive(60)
 
     def _exchange(self, request, seconds):
+        token = secrets.token_hex(8)
         try:
             assert self._process is not None and self._process.stdin is not None
-            send(self._process.stdin.fileno(), encode(request))
+            send(self._process.stdin.fileno(), encode(request | {"token": token}))
         except BrokenPipeError:
             raise _Ended(self._why()) from None
-        return self._receive(seconds)
+        found = self._receive(seconds)
+        # What was written ahead of the question is no answer to it.
+        if not isinstance(found, dict) or found.get("token") != token:
+            raise _Ended("the notebook's process does not answer as agreed")
+        return found
 
     def _receive(self, seconds):
         """Read a message, whose size is looked at first, until the time is up."""

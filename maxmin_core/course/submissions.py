@@ -61,7 +61,7 @@ def safe_name(student: str) -> str:
     name = unicodedata.normalize("NFC", student)
     safe = re.sub(r"[^\w .@+-]", "_", name)
     safe = re.sub(r"^[^\w]+|^_+|[ .]+$", "", safe).lstrip("_.- ")[:80]
-    if safe == name:
+    if safe and safe == name:
         return safe
     mark = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
     return f"{safe}-{mark}" if safe else f"student-{mark}"

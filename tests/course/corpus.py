@@ -20,7 +20,8 @@ def double(ask, rng):
     for points in (4, 6):
         x = rng.normal(size=5)
         found = np.asarray(ask("double", x), dtype=float) if points == 4 else ask("double", x)
-        yield Check(points, np.shape(found) == (5,) and bool(np.allclose(found, x + x)), "twice the numbers SECRET_SAYS")
+        holds = np.shape(found) == (5,) and bool(np.allclose(found, x + x))
+        yield Check(points, holds, "twice the numbers")
 
 
 def total(ask, rng):
@@ -205,16 +206,16 @@ CORPUS = {
     "one warning on stderr": (lambda a: handed_in(a, NOISE), 10, 10, "^$"),
     "magics": (lambda a: handed_in(a, "%matplotlib inline\n!ls\nget_ipython()"), 10, 10, "^$"),
     "another cell fails": (lambda a: handed_in(a, "1 / 0"), 10, 10, "^$"),
-    "noise on the channel": (lambda a: handed_in(a, CHANNEL), 0, 0, "agreed|larger|no end|ended"),
-    "an answer ahead of the question": (lambda a: handed_in(a, ANSWERED_AHEAD), 0, 0, ""),
+    "noise on the channel": (lambda a: handed_in(a, CHANNEL), 10, 10, "left out: .*(agreed|larger)"),
+    "an answer ahead of the question": (lambda a: handed_in(a, ANSWERED_AHEAD), 10, 10, "left out: .*agreed"),
     "forks": (lambda a: handed_in(a, FORKS), 10, 10, ""),
     "sleeps": (lambda a: handed_in(a, double="import time; time.sleep(1000)"), 0, 10, "double: no end in"),
-    "a cell never ends": (lambda a: handed_in(a, "while True: pass"), 10, 10, ""),
+    "a cell never ends": (lambda a: handed_in(a, "while True: pass"), 10, 10, "left out: no end in"),
     "an answer never ends": (lambda a: handed_in(a, total="\n    while True: pass"), 10, 0, "total: no end in"),
     "fills memory": (lambda a: handed_in(a, double=MEMORY), 0, 10, "MemoryError|memory|no end"),
     "floods output": (lambda a: handed_in(a, "for _ in range(10**5): print('x' * 1000)"), 10, 10, "^$"),
     "os._exit": (lambda a: handed_in(a, double="import os; os._exit(0)"), 0, 10, "ended from inside"),
-    "os._exit in a cell": (lambda a: handed_in(a, "import os; os._exit(0)"), 10, 10, "^$"),
+    "os._exit in a cell": (lambda a: handed_in(a, "import os; os._exit(0)"), 10, 10, "left out: .*ended"),
     "sys.exit": (lambda a: handed_in(a, double="raise SystemExit"), 0, 10, "SystemExit"),
     "kills itself": (lambda a: handed_in(a, double="import os; os.kill(os.getpid(), 9)"), 0, 10, "ended from inside"),
     "crashes": (lambda a: handed_in(a, double="import ctypes; ctypes.string_at(0)"), 0, 10, "ended from inside"),
@@ -231,7 +232,7 @@ CORPUS = {
     "a huge integer": (lambda a: handed_in(a, total="return 10 ** 5000"), 10, 0, "thousand bits"),
     "lists within lists": (lambda a: handed_in(a, double=DEEP), 0, 10, "deep|ended"),
     "a table of the right numbers": (
-        lambda a: handed_in(a, double="import pandas as pd; return pd.Series(2 * x)"),
+        lambda a: handed_in(a, "import pandas as pd", double="return pd.Series(2 * x)"),
         10,
         10,
         "^$",
