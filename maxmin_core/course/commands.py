@@ -93,7 +93,7 @@ def _release(options):
     _say(f"[{options.assignment}] {path}: hand this out")
     if options.gradescope:
         target = (options.out or course.folder) / f"{options.assignment}_gradescope.zip"
-        write_zip(target, course.assignment(options.assignment), Path(course.about["book"]), course.seed)
+        write_zip(target, course.assignment(options.assignment), _BOOK, course.seed)
         _say(f"[{options.assignment}] {target}: for Gradescope; it holds judge and seed, so hand it to nobody else")
 
 

@@ -2,9 +2,7 @@
 
 import importlib.util
 import json
-import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,20 @@ __all__ = ["configure", "release", "require_nbgrader"]
 
 
 def require_nbgrader() -> None:
-    """Raise ValueError, with the remedy, where nbgrader is not installed."""
+    """Make nbgrader ready; raise ValueError, with the remedy, where it is not installed."""
     if importlib.util.find_spec("nbgrader") is None:
         raise ValueError("nbgrader: expected to be installed; call pip install 'maxmin-core[course]'")
-    # nbgrader calls alembic by its bare name, which is found only where the environment is an active one.
-    programs = str(Path(sys.executable).parent)
-    if programs not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = programs + os.pathsep + os.environ.get("PATH", "")
+    import nbgrader.api
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from nbgrader.dbutil import _temp_alembic_ini
+
+    def newest() -> str:
+        with _temp_alembic_ini("sqlite://") as path:
+            return ScriptDirectory.from_config(Config(path)).get_current_head()
+
+    # nbgrader asks for the version of its tables in a process of its own: ten seconds, and alembic has to be found.
+    nbgrader.api.get_alembic_version = newest
 
 
 def configure(config: Any) -> None:
