@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["WireError", "decode", "encode"]
+__all__ = ["WireError", "from_message", "to_message"]
 
 # What arrays may hold; each is sent in one of these forms.
 _FORMS = {"b": "|b1", "i": "<i8", "u": "<i8", "f": "<f8", "c": "<c16"}
@@ -19,7 +19,7 @@ class WireError(ValueError):
     """Say what cannot be sent, or what is wrong with a message."""
 
 
-def encode(value: Any) -> bytes:
+def to_message(value: Any) -> bytes:
     """Return a message.
 
     Parameters
@@ -39,7 +39,7 @@ def encode(value: Any) -> bytes:
 
     Examples
     --------
-    >>> decode(encode({"p": (0.5, np.arange(2))}))
+    >>> from_message(to_message({"p": (0.5, np.arange(2))}))
     {'p': (0.5, array([0, 1]))}
     """
     blocks: list[bytes] = []
@@ -47,7 +47,7 @@ def encode(value: Any) -> bytes:
     return len(structure).to_bytes(8, "big") + structure + b"".join(blocks)
 
 
-def decode(message: bytes) -> Any:
+def from_message(message: bytes) -> Any:
     """Return what a message holds.
 
     Parameters
@@ -66,7 +66,7 @@ def decode(message: bytes) -> Any:
 
     Examples
     --------
-    >>> decode(b"cos\\nsystem\\n(S'ls'\\ntR.")
+    >>> from_message(b"cos\\nsystem\\n(S'ls'\\ntR.")
     Traceback (most recent call last):
     maxmin_core.course._wire.WireError: expected a message, got something else
     """

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ._wire import WireError, decode, encode
+from ._wire import WireError, from_message, to_message
 
 __all__ = ["main", "receive", "send"]
 
@@ -159,9 +159,9 @@ def main() -> None:
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     notebook, own = _Notebook(), os.getpid()
-    send(answers, encode("ready"))
+    send(answers, to_message("ready"))
     while (message := receive(requests)) is not None:
-        request: Any = decode(message)
+        request: Any = from_message(message)
         if request["do"] == "run":
             found = {"told": notebook.run(request["label"], request["source"], request["every"])}
         else:
@@ -171,11 +171,11 @@ def main() -> None:
             os._exit(0)
         token = {"token": request["token"]}
         try:
-            message = encode(found | token)
+            message = to_message(found | token)
         except WireError as error:
-            message = encode({"strange": str(error)} | token)
+            message = to_message({"strange": str(error)} | token)
         except BaseException as error:
-            message = encode({"error": {"type": type(error).__name__, "text": "", "line": None}} | token)
+            message = to_message({"error": {"type": type(error).__name__, "text": "", "line": None}} | token)
         send(answers, message)
 
 

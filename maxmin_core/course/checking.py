@@ -21,15 +21,18 @@ class Checked:
     ----------
     task : str
         Which.
-    held, of : int
-        How many hold, and how many there are.
+    held : int
+        How many hold.
+    of : int
+        How many there are.
     says : tuple of str
         What is wrong, one entry a check.
 
     Examples
     --------
-    >>> str(Checked("fit", 1, 2, ("the reward has to sum to zero",)))
-    'fit: 1 of 2 public checks hold; hidden ones are your lecturer\\'s\\n  the reward has to sum to zero'
+    >>> print(Checked("fit", 1, 2, ("the reward has to sum to zero",)))
+    fit: 1 of 2 public checks hold; hidden ones are your lecturer's
+      the reward has to sum to zero
     """
 
     task: str

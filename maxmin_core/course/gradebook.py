@@ -22,8 +22,12 @@ class Mark:
 
     Parameters
     ----------
-    student, assignment, task : str
-        Whose, of what.
+    student : str
+        Whose.
+    assignment : str
+        Of what.
+    task : str
+        Which part of it.
     points : float or None
         None where nobody has marked it yet.
     of : float

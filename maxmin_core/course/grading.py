@@ -140,8 +140,18 @@ def grade_all(
 
     Parameters
     ----------
-    assignment, submissions, seed, limits, isolated, hidden
-        As in `grade_one`.
+    assignment : Assignment
+        Its source, with judge.
+    submissions : sequence of Submission
+        What was handed in.
+    seed : int
+        Of the course.
+    limits : Limits, optional
+        What each notebook may take.
+    isolated : bool
+        Whether notebooks must not see the machine.
+    hidden : sequence of Path
+        Folders to keep out of sight wherever they lie.
     cores : int
         How many at a time.
     done : callable

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["AnswerError", "Ask", "Check", "Judge", "Verdict", "judge_task", "read_judge"]
+__all__ = ["AnswerError", "Ask", "Check", "Verdict", "judge_task", "read_judge"]
 
 
 class AnswerError(Exception):

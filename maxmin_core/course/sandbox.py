@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ._wire import WireError, decode, encode
+from ._wire import WireError, from_message, to_message
 from ._worker import send
 from .isolation import NOT_ISOLATED, TOO_MUCH_MEMORY, Limits, command, environment
 from .judging import AnswerError
@@ -211,7 +211,7 @@ class Sandbox:
         token = secrets.token_hex(8)
         try:
             assert self._process is not None and self._process.stdin is not None
-            send(self._process.stdin.fileno(), encode(request | {"token": token}))
+            send(self._process.stdin.fileno(), to_message(request | {"token": token}))
         except BrokenPipeError:
             raise _Ended(self._why()) from None
         found = self._receive(seconds)
@@ -242,7 +242,7 @@ class Sandbox:
                 if size > _LARGEST:
                     raise _Ended(f"the answer is larger than {_LARGEST >> 20} MiB")
         try:
-            return decode(bytes(got))
+            return from_message(bytes(got))
         except WireError as error:
             raise _Ended("the notebook's process does not answer as agreed") from error
 

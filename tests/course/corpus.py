@@ -176,8 +176,8 @@ for descriptor in range(3, 64):
 """
 ANSWERED_AHEAD = """
 import os
-from maxmin_core.course._wire import encode
-message = encode({"answer": [0.0] * 5})
+from maxmin_core.course._wire import to_message
+message = to_message({"answer": [0.0] * 5})
 for descriptor in range(3, 64):
     try:
         os.write(descriptor, len(message).to_bytes(8, "big") + message)

@@ -72,13 +72,13 @@ def seen(paths):
             pass
     return found
 
-def walked(word):
+def walked(words):
     import os
     found = []
     for top, folders, files in os.walk("/"):
         if top in ("/proc", "/usr", "/lib", "/dev"):
             folders[:] = []
-        found += [os.path.join(top, file) for file in files if word in file]
+        found += [os.path.join(top, file) for file in files if any(word in file for word in words)]
     return found
 
 def environment():
@@ -124,7 +124,7 @@ def test_a_notebook_sees_no_file_no_environment_and_no_network(tiny, tmp_path, m
     inside["mine.csv"].write_text("1,2", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as server:
         source = f"PORT = {server.getsockname()[1]}\n" + SECRETS
-        with Sandbox([Cell("own", source)], inside, Limits(call=20)) as ask:
+        with Sandbox([Cell("own", source)], inside, Limits(call=120)) as ask:
             secret = [
                 tiny.path,
                 tiny.path.with_name("a1_judge.py"),
@@ -141,7 +141,7 @@ def test_a_notebook_sees_no_file_no_environment_and_no_network(tiny, tmp_path, m
             ]
             assert set(ask("seen", [str(path) for path in secret])) <= {"/proc/1/environ"}
             assert ask("seen", ["mine.csv"]) == ["mine.csv"]
-            assert ask("walked", "a1_judge") == ask("walked", "a1_tiny") == ask("walked", "_rubric.md") == []
+            assert ask("walked", ["a1_judge", "a1_tiny", "_rubric.md"]) == []
             try:
                 assert "SECRET_OF_THE_LECTURER" not in str(ask("environment"))
             except AnswerError:

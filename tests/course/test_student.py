@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from maxmin_core.cli import main
-from maxmin_core.course._wire import WireError, decode, encode
+from maxmin_core.course._wire import WireError, from_message, to_message
 from maxmin_core.course.checking import check_notebook
 from maxmin_core.course.forbidden import forbidden_names
 from maxmin_core.course.merging import merge
@@ -128,7 +128,7 @@ class TestWire:
         ],
     )
     def test_what_is_plain_comes_back(self, value):
-        found = decode(encode(value))
+        found = from_message(to_message(value))
         assert type(found) is type(value)
         assert np.array_equal(found, value) if isinstance(value, np.ndarray) else found == value
 
@@ -137,18 +137,18 @@ class TestWire:
     )
     def test_what_is_not_plain_is_not_sent(self, value):
         with pytest.raises(WireError):
-            encode(value)
+            to_message(value)
 
     def test_no_message_does_more_than_fail(self):
         rng = np.random.default_rng(0)
-        good = encode({"answer": [np.arange(5.0), "x", (1, None)], "token": "t"})
+        good = to_message({"answer": [np.arange(5.0), "x", (1, None)], "token": "t"})
         for _ in range(2000):
             bad = bytearray(good)
             for place in rng.integers(len(bad), size=rng.integers(1, 4)):
                 bad[place] = rng.integers(256)
             bad = bytes(bad[: rng.integers(len(bad) + 1)]) if rng.random() < 0.3 else bytes(bad)
             try:
-                decode(bad)
+                from_message(bad)
             except WireError:
                 pass
 
@@ -170,9 +170,9 @@ class TestWire:
     def test_a_lying_message_is_none(self, structure):
         text = json.dumps(structure).encode()
         with pytest.raises(WireError):
-            decode(len(text).to_bytes(8, "big") + text + b"\0" * 8)
+            from_message(len(text).to_bytes(8, "big") + text + b"\0" * 8)
 
     def test_depth(self):
         text = (b'{"list": [' * 500) + b"1" + b"]}" * 500
         with pytest.raises(WireError, match=re.escape("expected a message")):
-            decode(len(text).to_bytes(8, "big") + text)
+            from_message(len(text).to_bytes(8, "big") + text)
