@@ -23,7 +23,7 @@ def require_nbgrader() -> None:
 
     def newest() -> str:
         with _temp_alembic_ini("sqlite://") as path:
-            return ScriptDirectory.from_config(Config(path)).get_current_head()
+            return ScriptDirectory.from_config(Config(path)).get_current_head() or ""
 
     # nbgrader asks for the version of its tables in a process of its own: ten seconds, and alembic has to be found.
     nbgrader.api.get_alembic_version = newest

@@ -101,11 +101,23 @@ class Sandbox:
         return self._answer(name, list(arguments))
 
     def value(self, name: str) -> Any:
-        """Return the notebook's variable ``name``."""
+        """Return the notebook's variable ``name``.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        """
         return self._answer(name, None)
 
     def file(self, name: str) -> bytes:
-        """Return a file that was handed in beside the notebook."""
+        """Return a file that was handed in beside the notebook.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        """
         if name not in self.files:
             raise AnswerError(f"{name}: this file was not handed in")
         if self.files[name].stat().st_size > _LARGEST_FILE:
@@ -113,7 +125,15 @@ class Sandbox:
         return self.files[name].read_bytes()
 
     def public(self, name: str, source: str) -> list[tuple[bool, str]]:
-        """Run public checks statement by statement; return for each whether it is a check, and what is wrong."""
+        """Run public checks statement by statement; return for each whether it is a check, and what is wrong.
+
+        Parameters
+        ----------
+        name : str
+            The task.
+        source : str
+            The cell of its public checks.
+        """
         self._started(name)
         found = self._asked({"do": "run", "label": name, "source": source, "every": True}, self.limits.cell, name)
         return [(bool(check), _said(told) if told else "") for check, told in found["told"]]
