@@ -156,13 +156,15 @@ def _memory(first):
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
-                with open(f"/proc/{name}/stat") as file:
+                with open(f"/proc/{name}/stat") as file, open(f"/proc/{name}/statm") as pages_of:
                     # The name of a program may hold blanks and brackets.
                     parts = file.read().rpartition(")")[2].split()
+                    resident, shared = map(int, pages_of.read().split()[1:3])
             except OSError:
                 continue
             children.setdefault(int(parts[1]), []).append(int(name))
-            pages[int(name)] = int(parts[21])
+            # Libraries and files are there once, however many processes use them.
+            pages[int(name)] = resident - shared
     total, waiting = 0, [first]
     while waiting:
         process = waiting.pop()

@@ -184,7 +184,8 @@ for descriptor in range(3, 64):
     except OSError:
         pass
 """
-FORKS = "import os\nfor _ in range(10):\n    try:\n        os.fork()\n    except OSError:\n        pass"
+FORKS = "import os\nfor _ in range(3):\n    try:\n        os.fork()\n    except OSError:\n        pass"
+BOMB = "import os\n    while True:\n        try:\n            os.fork()\n        except OSError:\n            pass"
 PICKLE = "return type('P', (), {'__reduce__': lambda self: (print, ('pwned',))})()"
 DEEP = "y = 0.0\n    for _ in range(100000):\n        y = [y]\n    return y"
 BIG = "return np.zeros(10**9, dtype=np.int8)"
@@ -209,6 +210,7 @@ CORPUS = {
     "noise on the channel": (lambda a: handed_in(a, CHANNEL), 10, 10, "left out: .*(agreed|larger)"),
     "an answer ahead of the question": (lambda a: handed_in(a, ANSWERED_AHEAD), 10, 10, "left out: .*agreed"),
     "forks": (lambda a: handed_in(a, FORKS), 10, 10, ""),
+    "a fork bomb": (lambda a: handed_in(a, double=BOMB), 0, 10, "double: (no end in|more than|the notebook's process)"),
     "sleeps": (lambda a: handed_in(a, double="import time; time.sleep(1000)"), 0, 10, "double: no end in"),
     "a cell never ends": (lambda a: handed_in(a, "while True: pass"), 10, 10, "left out: no end in"),
     "an answer never ends": (lambda a: handed_in(a, total="\n    while True: pass"), 10, 0, "total: no end in"),
