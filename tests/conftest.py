@@ -18,6 +18,7 @@ SLOW = {
     "test_a_judge_that_dies_stops_nobody",
     "test_a_notebook_sees_no_file_no_environment_and_no_network",
     "test_a_release_with_an_unusual_marker_is_none",
+    "test_a_wrong_answer_is_refused",
     "test_chapters_do_not_redefine_the_core",
     "test_every_public_name_has_one_entry",
     "test_every_step_encloses_the_optimum",
