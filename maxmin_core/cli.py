@@ -23,6 +23,8 @@ from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
 from .book.running import QUIET, ChapterError, execute, hardware, run
 from .book.site import SiteError, judge_runs, render
+from .course.commands import add_course
+from .course.commands import check as check_assignment
 from .lm import require_lm
 
 __all__ = ["main"]
@@ -113,6 +115,9 @@ def _parser():
     sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
     sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")
     with_profile(sub)
+    sub.add_argument("--assignment", metavar="aN", help="an assignment of yours: what its public checks say, by task")
+    sub = command("course", None, "Set assignments and grade them: new, release, grade, export.")
+    add_course(sub)
     return parser
 
 
@@ -276,6 +281,8 @@ def _report(options):
 def _check(options):
     if not options.notebook.is_file():
         raise ValueError(f"notebook: expected a file, got {options.notebook}")
+    if options.assignment:
+        return check_assignment(options.notebook, options.assignment)
     source = options.notebook.resolve()
     with tempfile.TemporaryDirectory() as folder:
         target, log = Path(folder) / "executed.ipynb", Path(folder) / "log"

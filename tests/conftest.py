@@ -17,13 +17,24 @@ settings.load_profile("book")
 # What takes seconds; `make check` leaves it to `make test`, with all that trains a language model or runs a notebook.
 SLOW = {
     "test_a_bound_ten_per_cent_stronger_is_refuted",
+    "test_a_judge_that_dies_stops_nobody",
+    "test_a_notebook_sees_no_file_no_environment_and_no_network",
+    "test_a_release_with_an_unusual_marker_is_none",
+    "test_a_wrong_answer_is_refused",
     "test_chapters_do_not_redefine_the_core",
     "test_every_public_name_has_one_entry",
     "test_every_step_encloses_the_optimum",
     "test_each_minimum_is_at_most_the_one_before",
     "test_each_policy_is_best_at_its_own_problem",
     "test_fifty_seeds_reach_the_best_likelihood",
+    "test_feedback_and_plain_answers",
     "test_gibbs_by_a_general_optimiser",
+    "test_gradescope",
+    "test_hostile_and_broken_submissions_have_their_scores",
+    "test_it_says_so_and_asks_for_a_flag",
+    "test_marks_by_hand_and_export",
+    "test_nbgrader_itself_grades_what_the_judge_has_merged",
+    "test_nbgrader_releases_every_assignment",
     "test_no_other_policy_does_better",
     "test_no_policy_pays_less",
     "test_public_names_exist_and_are_documented",
@@ -33,7 +44,11 @@ SLOW = {
     "test_the_judge_s_network_is_torch_s",
     "test_the_limits_of_the_family_by_policies",
     "test_the_objective_never_falls",
+    "test_the_release_has_no_solution_and_is_known_to_the_gradebook",
+    "test_the_same_submission_and_seed_give_the_same_grade",
+    "test_the_table",
     "test_trajectories_agree_with_occupancies",
+    "test_what_hostile_students_read_holds_nothing_hidden",
 }
 
 

@@ -36,7 +36,7 @@ def direct(root):
     """The direct requirements of the project, every extra included."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"lm", "book", "test"}
+    assert set(extras) == {"lm", "book", "course", "test"}
     # What two extras need stands in both, and once here.
     return [Requirement(text) for text in dict.fromkeys([*project["dependencies"], *itertools.chain(*extras.values())])]
 
@@ -44,6 +44,11 @@ def direct(root):
 def tracked(root, pattern):
     listed = subprocess.run(["git", "ls-files", pattern], cwd=root, capture_output=True, text=True, check=True).stdout
     return [root / name for name in listed.splitlines()]
+
+
+def chapters(root):
+    """The chapters: assignments lie in a folder below, and follow rules of their own (tests/course)."""
+    return [path for path in tracked(root, "notebooks/*.ipynb") if path.parent.name == "notebooks"]
 
 
 def test_the_lock_satisfies_the_project(lock, direct):
@@ -129,6 +134,8 @@ def test_imports_keep_their_contracts(root):
         ("preferences/comparisons.py", "from .. import solve", "Imports run downwards"),
         ("theory/gaps.py", "from ..alignment import _dual", "A private module is its wing's own"),
         ("lm/settings.py", "import matplotlib", "What draws and runs pages lives in book alone"),
+        ("book/site.py", "import nbgrader", "nbgrader and what it is made of live in course alone"),
+        ("lm/settings.py", "from ..course import judging", "Imports run downwards"),
         ("wing/__init__.py", "import numpy", "Imports run downwards"),
     ],
 )
@@ -152,7 +159,7 @@ def test_public_names_exist_and_are_documented(root):
             assert not callable(value) or value.__doc__, f"{name}: {public} has no docstring"
 
 
-ROOMS = ("alignment", "book", "cli", "data", "intervals", "lm", "navigation", "preferences", "theory")
+ROOMS = ("alignment", "book", "cli", "course", "data", "intervals", "lm", "navigation", "preferences", "theory")
 SCIENCE = ("alignment", "data", "intervals", "navigation", "preferences", "theory")
 
 
@@ -219,7 +226,7 @@ def test_the_repository_stays_under_5_mb(root):
 
 
 def test_notebooks_are_stored_clean(root):
-    notebooks = tracked(root, "notebooks/*.ipynb")
+    notebooks = chapters(root)
     assert notebooks
     for path in notebooks:
         notebook = json.loads(path.read_text())
@@ -238,7 +245,7 @@ def test_notebooks_are_stored_clean(root):
 def test_chapters_do_not_redefine_the_core(root):
     public = set().union(*(getattr(importlib.import_module(name), "__all__", ()) for name in core_modules(root)))
     assert {"solve", "fit_mixture", "GroupReward", "falsify"} <= public
-    for path in tracked(root, "notebooks/*.ipynb"):
+    for path in chapters(root):
         code = ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
         defined = {
             n.name for n in ast.walk(ast.parse("\n".join(code))) if isinstance(n, ast.FunctionDef | ast.ClassDef)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["AnswerError", "Ask", "Check", "Judge", "Verdict", "judge_task", "read_judge"]
+__all__ = ["AnswerError", "Ask", "Check", "Verdict", "judge_task", "read_judge"]
 
 
 class AnswerError(Exception):
@@ -27,10 +27,22 @@ class Ask(Protocol):
         """Call the student's function ``name``."""
 
     def value(self, name: str) -> Any:
-        """Return the student's variable ``name``."""
+        """Return the student's variable ``name``.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        """
 
     def file(self, name: str) -> bytes:
-        """Return a file that was handed in beside the notebook."""
+        """Return a file that was handed in beside the notebook.
+
+        Parameters
+        ----------
+        name : str
+            Which.
+        """
 
 
 @dataclass(frozen=True)

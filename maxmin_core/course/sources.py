@@ -20,6 +20,14 @@ __all__ = ["Assignment", "Task", "all_assignments", "find_assignment"]
 _SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[ \t]*$", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(r"^(?:# ANSWER (\w+)|<!-- ANSWER (\w+) -->)$")
 
+# What stands in the place of a written answer.
+TEXT_STUB = "*Your answer.*"
+
+
+def code_stub(name: str) -> str:
+    """Return what stands in the place of a task's code."""
+    return f'raise NotImplementedError("{name}: yours to write")'
+
 
 @dataclass(frozen=True)
 class Task:
@@ -68,7 +76,7 @@ class Assignment:
     @property
     def title(self) -> str:
         """The notebook's first heading."""
-        return _source(self.notebook()["cells"][0]).splitlines()[0].removeprefix("#").strip()
+        return cell_source(self.notebook()["cells"][0]).splitlines()[0].removeprefix("#").strip()
 
     @property
     def about(self) -> dict[str, Any]:
@@ -99,12 +107,8 @@ class Assignment:
             if not _graded(cell) or not cell["metadata"]["nbgrader"]["solution"]:
                 continue
             name = cell["metadata"]["nbgrader"]["grade_id"]
-            stub = (
-                f'raise NotImplementedError("{name}: yours to write")'
-                if cell["cell_type"] == "code"
-                else "*Your answer.*"
-            )
-            cell["source"] = _SOLUTION.sub(rf"\g<1>{stub}", _source(cell))
+            stub = code_stub(name) if cell["cell_type"] == "code" else TEXT_STUB
+            cell["source"] = _SOLUTION.sub(rf"\g<1>{stub}", cell_source(cell))
             if cell["cell_type"] == "code":
                 cell.update(outputs=[], execution_count=None)
         return notebook
@@ -183,7 +187,7 @@ def find_assignment(root: Path | str, name: str) -> Assignment:
 
 def marked(cell: dict[str, Any]) -> str | None:
     """Return the name on a cell's marker line, the first; None where there is none."""
-    found = _MARKER.match((_source(cell).splitlines() or [""])[0].strip())
+    found = _MARKER.match((cell_source(cell).splitlines() or [""])[0].strip())
     return (found[1] or found[2]) if found else None
 
 
@@ -191,6 +195,7 @@ def _graded(cell):
     return "nbgrader" in cell.get("metadata", {})
 
 
-def _source(cell):
+def cell_source(cell: dict[str, Any]) -> str:
+    """Return a cell's text, which is stored as one string or as lines."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)

@@ -1,0 +1,186 @@
+"""The command line of the course: ``maxmin course new|release|grade|export``, and the check that students call."""
+
+import argparse
+import datetime
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from .._files import write_whole
+from .checking import check_notebook
+from .exporting import canvas_table, grade_table, write_answers, write_grades, write_table
+from .feedback import feedback_page
+from .folder import find_course, new_course
+from .gradescope import write_zip
+from .grading import grade_all
+from .isolation import not_isolated
+from .release import release, require_nbgrader
+from .sources import find_assignment
+from .submissions import find_submissions, safe_name
+
+__all__ = ["add_course", "check"]
+
+_BOOK = Path(__file__).resolve().parents[2]
+
+
+def add_course(parser: argparse.ArgumentParser) -> None:
+    """Add the course's commands below ``maxmin course``.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+        That of ``maxmin course``.
+    """
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Callable[[argparse.Namespace], int | None], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=function)
+        if name != "new":
+            sub.add_argument("--course", type=Path, default=Path(), help="the course's folder (default: this one)")
+        return sub
+
+    sub = command("new", _new, "Make a private folder for a course: its seed, its dates, room for own variants.")
+    sub.add_argument("folder", type=Path, help="a new folder, outside of the book's repository")
+    sub = command("release", _release, "Make the students' notebook: no solution in it. Tells nbgrader's gradebook.")
+    sub.add_argument("assignment", help="such as a1")
+    sub.add_argument("--out", type=Path, help="a folder that gets a copy")
+    sub.add_argument("--gradescope", action="store_true", help="also write aN_gradescope.zip, Gradescope's autograder")
+    sub = command("grade", _grade, "Judge what was handed in: grades.csv, the gradebook, a page of feedback for each.")
+    sub.add_argument("assignment", help="such as a1")
+    sub.add_argument("submissions", type=Path, help="one folder a student, or files STUDENT.ipynb")
+    sub.add_argument("--out", type=Path, help="where to (default: graded/aN of the course)")
+    sub.add_argument("--cores", type=int, default=min(2, os.cpu_count() or 1), help="notebooks at a time (default: 2)")
+    sub.add_argument("--unsafe-not-isolated", action="store_true", help="let the notebooks see this machine, as you do")
+    sub = command("export", _export, "Write all grades, marks from the formgrader included, and late days: grades.csv.")
+    sub.add_argument("--out", type=Path, help="where to (default: grades.csv of the course)")
+    sub.add_argument("--canvas", type=Path, metavar="ROSTER.csv", help="Canvas's table: writes canvas.csv")
+
+
+def check(notebook: Path, name: str) -> int:
+    """Print what the public checks of a student's notebook say; return the exit status.
+
+    Parameters
+    ----------
+    notebook : Path
+        The student's.
+    name : str
+        The assignment, such as ``"a1"``.
+    """
+    try:
+        assignment = find_assignment(_BOOK, name)
+    except ValueError:
+        # A student may have the package alone.
+        assignment = None
+    every = []
+    for checked in check_notebook(notebook, name, assignment):
+        every.append(checked)
+        _say(str(checked))
+    return int(any(checked.held < checked.of for checked in every))
+
+
+def _new(options):
+    course = new_course(options.folder, _BOOK)
+    _say(f"{course.folder}: made. Keep it private: it holds the seed of the hidden checks.")
+    _say(f"next: cd {options.folder}; maxmin course release a1")
+
+
+def _release(options):
+    course = find_course(options.course)
+    _say(f"[{options.assignment}] releasing")
+    path = release(course, options.assignment, options.out)
+    _say(f"[{options.assignment}] {path}: hand this out")
+    if options.gradescope:
+        target = (options.out or course.folder) / f"{options.assignment}_gradescope.zip"
+        write_zip(target, course.assignment(options.assignment), _BOOK, course.seed)
+        _say(f"[{options.assignment}] {target}: for Gradescope; it holds judge and seed, so hand it to nobody else")
+
+
+def _grade(options):
+    require_nbgrader()
+    # It imports nbgrader, as the parts above do not.
+    from .gradebook import store
+
+    course = find_course(options.course)
+    name, assignment = options.assignment, course.assignment(options.assignment)
+    if options.cores < 1:
+        raise ValueError(f"cores: expected at least 1, got {options.cores}")
+    if not (course.folder / "release" / name / assignment.path.name).is_file():
+        raise ValueError(f"{name}: expected to be released before; call maxmin course release {name}")
+    submissions = find_submissions(options.submissions, name, assignment.path.stem)
+    reason = not_isolated()
+    if reason and not options.unsafe_not_isolated:
+        raise ValueError(
+            f"not isolated: {reason}. The notebooks would run as you do, with your files and the network in reach. "
+            "If you trust them, or if this machine has nothing to lose, add --unsafe-not-isolated"
+        )
+    if options.unsafe_not_isolated:
+        _say("not isolated: the notebooks see this machine as you do")
+    out = options.out or course.folder / "graded" / name
+    results = grade_all(
+        assignment,
+        submissions,
+        seed=course.seed,
+        isolated=not options.unsafe_not_isolated,
+        hidden=[course.folder, options.submissions.resolve(), out.resolve(), assignment.path.parent.resolve()],
+        cores=options.cores,
+        done=_Progress(len(submissions)),
+    )
+    write_grades(out / "grades.csv", assignment, results)
+    write_answers(out / "answers", assignment, results)
+    for result in results:
+        with write_whole(out / "feedback" / f"{safe_name(result.student)}.html") as partial:
+            partial.write_text(feedback_page(assignment, result), encoding="utf-8")
+    when = {
+        one.student: datetime.datetime.fromtimestamp(one.notebook.stat().st_mtime, datetime.UTC)
+        for one in submissions
+        if one.notebook
+    }
+    store(course, assignment, results, when)
+    _say(f"[{name}] {len(results)} submissions: {out / 'grades.csv'}, feedback and answers beside it")
+    for result in results:
+        for task, text in result.trouble.items():
+            _say(f"[{name}] look at {result.student}, {task or 'the notebook'}: the judge failed ({text})")
+
+
+def _export(options):
+    require_nbgrader()
+    from .gradebook import marks
+
+    course = find_course(options.course)
+    found = marks(course)
+    table, columns = grade_table(course, found)
+    out = options.out or course.folder / "grades.csv"
+    write_table(out, table, columns)
+    _say(f"{out}: {len(table)} students")
+    waiting = sum(mark.points is None for mark in found)
+    if waiting:
+        _say(f"{waiting} written answers wait for a mark: call nbgrader formgrader in {course.folder}")
+    if options.canvas:
+        titles = {name: course.assignment(name).title for name in sorted({mark.assignment for mark in found})}
+        rows, columns, missing = canvas_table(options.canvas, table, titles)
+        write_table(out.with_name("canvas.csv"), rows, columns)
+        _say(f"{out.with_name('canvas.csv')}: upload this to Canvas")
+        if missing:
+            _say(f"not in the roster: {', '.join(missing)}")
+
+
+class _Progress:
+    """A line that fills, on a terminal; elsewhere one line a student."""
+
+    def __init__(self, of):
+        self.of, self.done = of, 0
+
+    def __call__(self, result):
+        self.done += 1
+        if sys.stdout.isatty():
+            width = 30 * self.done // self.of
+            bar = f"\r[{'#' * width}{'.' * (30 - width)}] {self.done}/{self.of} {safe_name(result.student)[:30]:<30}"
+            print(bar, end="\n" if self.done == self.of else "", flush=True)
+        else:
+            _say(f"{self.done}/{self.of} {safe_name(result.student)}: {result.points:g}")
+
+
+def _say(line):
+    print(line, flush=True)
