@@ -299,3 +299,12 @@ def test_bad_programmes_are_named():
     for tolerance in (0.0, -1e-7):
         with pytest.raises(ValueError, match="^tolerance: expected a number above 0"):
             leximin_occupancy(world, tolerance)
+
+
+def test_a_cell_that_nobody_can_reach_does_no_harm_unless_a_place_is_there():
+    world = Navigation(["AS#.", "B.##"])
+    assert len(world.cells) == 5
+    with pytest.raises(
+        ValueError, match=r"^rows: expected a path from a start to every place, got none to B at \(0, 3\)"
+    ):
+        Navigation(["AS#B", "..##"])
