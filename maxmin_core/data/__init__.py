@@ -1,6 +1,6 @@
-"""The survey that comes with the book: 192 people, 15 forced choices each between six political options.
+"""The survey that comes with the book: 192 people, 15 forced choices each between six political options. And a toy.
 
-Chapters 1 to 5 and 7.
+Chapters 1 to 5 and 7; the toy in 0 to 5.
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from .toy import load_toy
+
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["load_survey"]
+__all__ = ["load_survey", "load_toy"]
 
 
 def load_survey() -> tuple[pd.DataFrame, pd.DataFrame]:

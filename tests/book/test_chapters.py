@@ -13,8 +13,8 @@ from maxmin_core.book.running import ChapterError, execute, made_by, run
 
 def test_find(root):
     assert find_root(root / "maxmin_core") == root
-    assert find_chapter(root, "1") == find_chapter(root, "01") == all_chapters(root)[0]
-    with pytest.raises(ValueError, match="chapter: expected one of 01.*got '99'"):
+    assert find_chapter(root, "1") == find_chapter(root, "01") == all_chapters(root)[1]
+    with pytest.raises(ValueError, match="chapter: expected one of 00, 01.*got '99'"):
         find_chapter(root, "99")
     with pytest.raises(ValueError, match="expected to run inside the project's folder"):
         find_root("/")

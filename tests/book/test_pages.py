@@ -13,6 +13,7 @@ from maxmin_core.book.claims import load_ledger
 
 PAGES = [
     "book/welcome.html",
+    "notebooks/00_tools_and_a_toy.html",
     "notebooks/01_one_reward.html",
     "notebooks/02_diversity.html",
     "notebooks/03_impossibility.html",

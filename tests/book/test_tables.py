@@ -197,7 +197,7 @@ class TestTheProsePages:
             "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).removeprefix("# ").strip()
             for path in sorted((root / "notebooks").glob("[0-9]*.ipynb"))
         ]
-        for number, title in enumerate(titles, start=1):
+        for number, title in enumerate(titles):
             assert f"**{number}, {title}**" in readme
         rerun = (root / "book" / "rerun.md").read_text(encoding="utf-8")
         for path in sorted((root / "notebooks").glob("[0-9]*.ipynb")):
