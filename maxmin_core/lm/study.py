@@ -260,7 +260,9 @@ def _row(unit, folder, method):
         row["weights"] = read_json(noted)["weights"]
     elif (curve := folder / method / "metrics.jsonl").exists():
         late = [json.loads(line) for line in curve.read_text().splitlines()[-10:]]
-        names = [name for name in late[-1] if name.startswith("weight/")]
+        # The log has its own order: the alphabet's.
+        known = [f"weight/{group}" for group in result["groups"]]
+        names = known if set(known) <= late[-1].keys() else sorted(n for n in late[-1] if n.startswith("weight/"))
         row["weights"] = np.mean([[step[name] for name in names] for step in late], axis=0).tolist()
     return {name: _rounded(value) for name, value in row.items()}
 

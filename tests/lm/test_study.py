@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from maxmin_core import cli
-from maxmin_core.lm import studies
+from maxmin_core.lm import studies, study
 from maxmin_core.lm.experiment import load_rewards, run_methods
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.recording import record_study, rerun
@@ -63,6 +63,18 @@ class TestRecordStudy:
         last = [json.loads(line) for line in (there / "metrics.jsonl").read_text().splitlines()]
         by_hand = [np.mean([row[f"weight/{group}"] for row in last]) for group in ("majority", "minority")]
         np.testing.assert_allclose(kept["weights"], by_hand, atol=1e-5)
+
+    def test_weights_stand_in_the_order_of_the_groups(self, tmp_path):
+        # As in the setting of three groups, whose names are not in the order of the alphabet, which the log has.
+        there = tmp_path / "maxmin"
+        there.mkdir()
+        lines = [{"weight/concise": 0.5, "weight/detailed": 0.3, "weight/positive": 0.2}]
+        (there / "metrics.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        result = {"groups": ["positive", "detailed", "concise"], "learned": {"mixture": [0.0] * 3}, "method": "maxmin"}
+        (there / "result.json").write_text(json.dumps(result))
+        (tmp_path / "learned.json").write_text("{}")
+        unit = Unit(Part("three", "three", ("maxmin",), (50,)), 50)
+        assert study._row(unit, tmp_path, "maxmin")["weights"] == [0.2, 0.3, 0.5]
 
     def test_recorded_again_it_is_the_same(self, recorded):
         folder, path, _ = recorded
@@ -142,9 +154,9 @@ class TestStudies:
         assert len({(unit.part.label, unit.seed, method) for unit, method in drawn}) > 60
 
     def test_what_takes_long_is_not_drawn(self):
-        for study in STUDIES.values():
+        for each in STUDIES.values():
             for k in range(100):
-                unit, _ = study.drawn(str(k))
+                unit, _ = each.drawn(str(k))
                 assert unit.part.changes.get("steps", 0) <= 300 and not unit.part.changes.get("reference_seed")
 
     @pytest.mark.parametrize("name", sorted(STUDIES))
