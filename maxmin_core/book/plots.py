@@ -170,7 +170,8 @@ def curve_slider(
     Parameters
     ----------
     labels : sequence of (str, str)
-        A curve's name and its look: ``"a"``, ``"a dashed"``, ``"a dotted"``, ``"b"``, ... a colour and a line.
+        A curve's name and its look: ``"a"``, ``"a dashed"``, ``"a dotted"``, ``"a dashed dotted"``, ``"b"``, ... a
+        colour and a line.
     x : sequence of float
         Where the curves are given, above 0.
     x_axis : (str, sequence of float)

@@ -199,8 +199,9 @@ def second_hand_gap_bound(
     """Return the lower bound on the gap that a digest of the paper gives, or the same with eps (1 - eta(u)) squared.
 
     ``lambda_psi (eps (1 - eta(u)))^power / (64 beta^2 L_pi D^2)``. With the first power, which is the digest's, it is
-    no bound: the gap is of second order in eps, and in 1 - eta(u). Whether the digest lost a square or the paper has
-    none we cannot tell. The numbers may be floats, arrays or balls; they are not checked.
+    no bound: the gap can be of second order in eps, and in 1 - eta(u). Whether the digest lost a square or the paper
+    has none we cannot tell. With constants that do not depend on the groups it is none with the square either: the
+    gap can vanish while eps does not. The numbers may be floats, arrays or balls; they are not checked.
 
     Parameters
     ----------

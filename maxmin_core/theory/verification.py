@@ -169,7 +169,7 @@ class Exact:
     @cached_property
     @in_full_precision
     def advantage(self) -> list[arb]:
-        """What group 0 sees in each response beyond what the single reward sees, Y balls, in logits."""
+        """How much more group 0 values each response than the single reward does, Y balls, in logits."""
         return [-dot(self.displacement, balls(psi)) for psi in self.features]
 
     @cached_property

@@ -148,6 +148,13 @@ class TestCurveSlider:
         level, clipped = payload["frames"][1]["curves"]
         # .1 is halfway between .01 and 1 on a logarithmic axis from 300 (bottom) to 12 (top); the rest is clipped.
         assert level == [156, 156, 156] and clipped == [300, 12, 12]
+
+    def test_two_kinds_of_line_make_a_third(self, shown):
+        plots.curve_slider(**self.arguments | {"labels": [("below", "b dashed"), ("above", "b dashed dotted")]})
+        markup = shown[0][0]["text/html"]
+        assert 'class="mm-curve mm-b mm-dashed mm-dotted"' in markup
+        styles = re.findall(r"path((?:\.mm-d\w+)+) \{ stroke-dasharray: ([\d ]+)", markup)
+        assert len(styles) == 3 == len(set(dict(styles).values()))
         assert json.loads(re.search(r'data-x="(.*?)"', markup).group(1)) == [92, 360, 628]
         assert 'role="img" aria-label="curves"' in markup
         for text in ("0.1", "10", "0.01", "beta (logits per nat)", "gap (logits)"):

@@ -66,7 +66,24 @@ class TestGap:
             for phi_u in groups:
                 policy = gibbs_policy(given @ found, even, 1.0)
                 np.testing.assert_allclose(alignment_gap(policy, given @ phi_u, even, 1.0), by_hand, atol=1e-12)
+                # Where c is zero the first form of the theorem still proves a part.
+                floor = 8 * min(p * (1 - p), q * (1 - q)) * (p - q) ** 2
+                np.testing.assert_allclose(pairwise_bound(found, phi_u, given, even, 1.0), floor, atol=1e-12)
+                assert floor < by_hand if cost else floor < 1e-20
             np.testing.assert_allclose(by_hand, cost, atol=1e-8)
+            np.testing.assert_allclose(floor, 0.00451 if cost else 0.0, atol=5e-6)
+
+    def test_it_is_the_height_over_a_tangent(self):
+        # A(t) by a sum of exponentials, its slope at 0 by finite differences.
+        pool, own = np.array([1.0, 0.0, -1.0]), np.array([-1.5, 0.0, 1.5])
+
+        def best(t):
+            return np.log(np.exp(pool + t * (own - pool)).mean())
+
+        slope = (best(1e-5) - best(-1e-5)) / 2e-5
+        even = np.full((1, 3), -np.log(3))
+        gap = alignment_gap(gibbs_policy(pool[None], even, 1.0), own[None], even, 1.0)
+        np.testing.assert_allclose(gap, best(1) - best(0) - slope, rtol=1e-8)
 
     @given(seeds)
     def test_identity_and_bounds_by_the_public_functions(self, seed):

@@ -102,6 +102,16 @@ class TestLead:
             assert (np.diff(ratio) > 0).all() and (ratio < norm / 2).all()
             np.testing.assert_allclose(ratio[-1], norm / 2, rtol=1e-6)
 
+    @given(seeds, st.integers(1, 3))
+    def test_no_two_rewards_are_steeper(self, seed, n_features):
+        draw = np.random.default_rng(seed)
+        features = draw.normal(size=(6, n_features))
+        one, other = 10 ** draw.uniform(-1, 1, (2, 1)) * draw.normal(size=(2, n_features))
+        z = (features[:, None] - features).reshape(-1, n_features)
+        apart = np.abs(1 / (1 + np.exp(-z @ one)) - 1 / (1 + np.exp(-z @ other))).mean()
+        reach = np.linalg.norm(features, axis=1).max()
+        assert apart <= reach / 2 * np.linalg.norm(one - other)
+
 
 class TestTwoGroups:
     def test_by_hand(self):
@@ -124,6 +134,19 @@ class TestTwoGroups:
         truth = reward_mismatch(population_mle(population, pairs, rho), [3.0])
         old, new = (mismatch_bound(population, 0, pairs, rho, kind=k) for k in ("two_groups", "two_groups_diversity"))
         assert old < new < truth
+        # The third bound is in the H-norm.
+        in_h = mismatch_bound(population, 0, pairs, rho, kind="two_groups_H")
+        assert in_h < truth * np.sqrt(0.9 * 0.001**2 + 0.1)
+        # In balls: both sides enclosed.
+        (single,) = enclose_mle((F(9, 10), F(1, 10)), ((3,), (10003,)), ((F(1, 1000),), (1,)), (F(9, 10), F(1, 10)))
+        first, second = (sigma(10003 * z) - sigma(3 * z) for z in (F(1, 1000), F(1)))
+        simple = as_ball(F(4, 10)) * (as_ball(F(9, 10)) * first + as_ball(F(1, 10)) * second)
+        assert single - 3 < simple - as_ball(F(1, 20))
+        np.testing.assert_allclose(float(single - 3), truth, rtol=1e-9)
+        # The second pair, on which the groups differ by a twentieth, is nine tenths of the pull.
+        np.testing.assert_allclose(float(second), 0.0474, atol=1e-4)
+        pulls = np.array([0.9 * 0.001 * float(first), 0.1 * float(second)])
+        np.testing.assert_allclose(pulls[1] / pulls.sum(), 0.913, atol=1e-3)
 
 
 class TestSecondHandLemma:
@@ -220,6 +243,54 @@ class TestSecondHandTheorem:
                 found.append(exact.gap / bound)
         assert ratios[1][-1] < 1 < ratios[1][0]
         assert all(r > 100 for r in ratios[2])
+
+    @staticmethod
+    def certain(t, a):
+        """Both groups prefer the first response by about t, and differ about the two others."""
+        half, third = F(1, 2), F(1, 3)
+        return Exact((half, half), ((t, a), (t, -a)), ((1, 0), (0, 1), (0, -1)), (third,) * 3, (third,) * 3)
+
+    @pytest.mark.parametrize("t", [5, 10, 15, 30])
+    def test_the_square_is_not_enough_either(self, t):
+        exact = self.certain(t, 1)
+        readings = self.READINGS | {"least_eigenvalue": as_ball(F(2, 9))}
+        with flint.ctx.workprec(256):
+            epsilon = exact.pair_mean([abs(a - b) for a, b in zip(*exact.preferences, strict=True)])
+            # By hand: the pool is Bradley-Terry with phi* = (t*, 0), and the gap is A(1) - A(0) - A'(0).
+            rarely = (sigma(-t - 1) + sigma(1 - t)) / 2
+            single = ((1 - rarely) / rarely).log()
+            assert all(
+                abs(p - q) < 1e-40
+                for p, q in zip(exact.single_preference, [1 - rarely, 1 - rarely, as_ball(F(1, 2))], strict=True)
+            )
+            mass, own = single.exp() + 2, as_ball(t).exp() + 2 * as_ball(1).cosh()
+            by_hand = (own / mass).log() - (t - single) * single.exp() / mass
+            assert abs(exact.gap / by_hand - 1) < 1e-40
+            lead = (2 * (sigma(t + 1) - sigma(t - 1)) + as_ball(1).tanh()) / 3
+            assert abs(epsilon / lead - 1) < 1e-40 and lead > as_ball(F(1, 4))
+            assert exact.gap < 4 * as_ball(2 - t).exp()
+            ratio = exact.gap / second_hand_gap_bound(epsilon, as_ball(F(1, 2)), power=2, **readings)
+        assert ratio > 1 if t < 15 else ratio < 0.02
+        # The bound with c sees the policies, and holds.
+        bound, _ = STATEMENTS["lead_gap"].exact(exact)
+        assert 0 < bound < exact.gap
+
+    def test_the_covariance_of_that_family(self):
+        psi = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+        np.testing.assert_allclose(np.linalg.eigvalsh(np.cov(psi.T, bias=True))[0], 2 / 9)
+
+    @pytest.mark.parametrize("t", [2, 10, 20])
+    def test_a_lead_of_a_quarter_exactly_and_a_gap_that_vanishes(self, t):
+        def lead(a):
+            one = self.certain(t, a)
+            return one.pair_mean([abs(p - q) for p, q in zip(*one.preferences, strict=True)])
+
+        low, high, quarter = F(0), F(1), as_ball(F(1, 4))
+        for _ in range(30):
+            middle = (low + high) / 2
+            low, high = (middle, high) if lead(middle) < quarter else (low, middle)
+        assert lead(low) < quarter < lead(high) and high - low < 1e-8
+        assert self.certain(t, high).gap < 4 * as_ball(2 - t).exp()
 
     def test_it_is_a_formula(self):
         found = second_hand_gap_bound(

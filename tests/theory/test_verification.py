@@ -155,6 +155,20 @@ def test_a_false_statement_is_not_verified():
     assert not found > 0 and not found < 0
 
 
+def test_a_bound_of_zero_is_exactly_zero():
+    # Chapter 3 counts such instances apart. The lead by its definition, in floats, on the instances with one pair.
+    single = [e for e in exact_grid(1, 0) if e.realizable]
+    found = []
+    for e in single:
+        p = [float(row[0]) for row in e.preferences]
+        others = range(1, len(p))
+        ahead = [abs(p[0] - p[j]) - max(abs(p[k] - p[j]) for k in others) for j in others]
+        found.append(max(ahead) > 0)
+        for name in ("lead", "lead_gap"):
+            assert (STATEMENTS[name].exact(e)[0] == 0) != found[-1]
+    assert 0 < sum(found) < len(found)
+
+
 def test_enclosures_contain_what_other_routes_find():
     # One pair: phi* = logit(p_bar) in closed form; two features: the solver for one instance.
     (ball,) = enclose_mle((F(1, 2), F(1, 2)), ((0,), (2,)), ((1,),), (1,))
