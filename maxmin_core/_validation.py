@@ -253,7 +253,7 @@ def as_log_reference(value: ArrayLike, shape: Sequence[int | str | None] = ("X",
     )
 
 
-# What sums in double precision may be off by, and in single precision, where a row of many numbers is that far from one.
+# What sums may be off by in double precision, and in single precision, where a row of many numbers is that far off.
 _EXACT, _SINGLE = 1e-9, 1e-5
 _HINT = "; 1e-9 is allowed, in single precision 1e-5: divide by the sums in double precision"
 

@@ -1,9 +1,8 @@
 """Where EM begins, and which of many beginnings is followed to the end; called by `mixture`."""
 
 import numpy as np
-from scipy.linalg import eigh
 
-from ._counts import Counts
+from ._edges import counts_of
 from ._em import climb, first_step, follow, posterior
 
 __all__ = ["search", "starts"]
@@ -29,28 +28,20 @@ def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol,
     size = max(int(n * min(1.0, _SMALL_COMPARISONS / len(comparisons))), min(n, 25 * n_groups))
     if size < n:
         part = comparisons.take(np.sort(rng.choice(n, size=size, replace=False)))
-        sample = Counts.of(part, counts.l2 * len(part) / len(comparisons))
+        sample = counts_of(part, counts.l2 * part.weight.sum() / comparisons.weight.sum())
     drawn = first_step(sample, starts(sample, n_groups, n_restarts, rng))
     grown = _grow(sample, n_groups, assignment)
     begin = (np.concatenate(both) for both in zip(drawn, grown, strict=True))
     run = climb(sample, *begin, assignment, _PASSES, max(tol, 1e-6))
     best = _finalists(run)
-    phi = run.phi[best] @ (np.linalg.pinv(counts.coordinates) @ sample.coordinates).T
+    phi = counts.carried(run.phi[best], sample)
     run = climb(counts, run.shares[best], phi, assignment, min(_FEW, max_iter), tol)
     return follow(counts, run, assignment, max_iter, tol)
 
 
 def starts(counts, n_groups, n_restarts, rng):
     """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random."""
-    n = counts.won.shape[0]
-    moment = counts.z.T @ counts.z / len(counts.z)
-    # Distances do not depend on the units of the features; with the diagonal brought near one first (by powers of two,
-    # which are exact) their digits do not either.
-    unit = np.sqrt(np.diag(moment))
-    unit = np.exp2(np.round(np.log2(unit / unit.max())))
-    values, vectors = np.linalg.eigh(moment / np.outer(unit, unit))
-    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])) / unit[:, None]
-    at = counts.scores @ spread / counts.total[:, None]
+    n, at = counts.won.shape[0], counts.positions
     q = rng.dirichlet(np.ones(n_groups), size=(n, n_restarts))
     for restart in range((n_restarts + 1) // 2):
         distance = np.full((n, n_groups), np.inf)
@@ -88,25 +79,17 @@ def _grow(counts, n_groups, assignment):
 def _split(counts, shares, phi, assignment):
     """Return K starts of K + 1 groups from one of K groups, (1, K) and (1, K, r): each splits another group in two.
 
-    The halves lie on either side of the reward, one logit in the mean, along the direction in which the scores of the
-    group's annotators vary most beside what one reward for all of them would make: sum_i q_i s_i s_i^T against the
-    information.
+    The halves lie on either side of the reward, one logit in the mean, along the direction of `Counts.halves`.
     """
     likelihood, down = counts.log_likelihood(phi)
     q = posterior(likelihood, shares, assignment == "hard")[1]
     _, information = counts.derivatives(phi, down, q)
-    moment = counts.z.T @ counts.z / len(counts.z)
     n_groups = phi.shape[1]
     new_shares, new_phi = np.repeat(shares, n_groups, axis=0), np.repeat(phi, n_groups, axis=0)
-    halves = np.empty((n_groups, 1, phi.shape[2]))
-    for k in range(n_groups):
-        scores = counts.scores_at(down[:, k])
-        between = (q[:, 0, k, None] * scores).T @ scores
-        along = eigh(between, information[0, k] + moment)[1][:, -1]
-        halves[k, 0] = along / np.sqrt(along @ moment @ along)
-        new_shares[k, k] /= 2
+    halves = counts.halves(down, q[:, 0], information[0])
+    new_shares[np.arange(n_groups), np.arange(n_groups)] /= 2
     each = np.arange(n_groups)
     new_shares = np.concatenate([new_shares, new_shares[each, each, None]], axis=1)
-    new_phi = np.concatenate([new_phi, new_phi[each, each, None] - halves], axis=1)
-    new_phi[each, each] += halves[:, 0]
+    new_phi = np.concatenate([new_phi, new_phi[each, each, None] - halves[:, None]], axis=1)
+    new_phi[each, each] += halves
     return new_shares, new_phi

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
-from .._newton import newton_step
 from .._validation import as_float, is_count
 from .._warnings import warn
-from ._counts import Counts
+from ._edges import counts_of, free_numbers
 from ._em import climb, first_step, follow, posterior
-from ._logistic import rank
 from ._starts import search
 from .comparisons import Comparisons
 from .rewards import annotator_log_likelihood
@@ -136,7 +134,7 @@ class MixtureFit:
 
     def _criterion(self, comparisons, n):
         k = len(self.weights)
-        n_parameters = k * rank(comparisons.difference) + k - 1
+        n_parameters = k * free_numbers(comparisons) + k - 1
         return float(-2 * logsumexp(self._joint(comparisons), axis=1).sum() + n_parameters * np.log(n))
 
     def _joint(self, comparisons):
@@ -236,8 +234,8 @@ def fit_mixture(
     """
     l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
     rng = np.random.default_rng(seed)
-    counts = Counts.of(comparisons, l2)
-    if not counts.z.shape[1]:
+    counts = counts_of(comparisons, l2)
+    if not counts.n_parameters:
         raise ValueError("comparisons: expected some compared items whose features differ, got none")
     if start is None and n_groups > 1:
         best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
@@ -260,7 +258,7 @@ def _finish(counts, best, hard, tol):
     order = np.argsort(-shares, kind="stable")
     shares, phi, likelihood, down = shares[order], phi[order], likelihood[:, order], down[:, order]
     q = posterior(likelihood, shares, hard)[1]
-    if not counts.penalty.any():
+    if counts.l2 == 0:
         _warn_of_divergence(counts, best.converged, shares, phi, down, q)
     if len(shares) > 1:
         fewer, n_fewer = _best_of_fewer(counts, value, likelihood, q, shares, phi, hard)
@@ -272,7 +270,7 @@ def _finish(counts, best, hard, tol):
             )
     return MixtureFit(
         weights=shares,
-        parameters=phi @ counts.coordinates.T,
+        parameters=counts.parameters(phi),
         responsibilities=q,
         log_likelihood=float(posterior(likelihood, shares, False)[0].sum()),
         history=best.history,
@@ -284,8 +282,8 @@ def _finish(counts, best, hard, tol):
 def _warn_of_divergence(counts, converged, shares, phi, down, q):
     """Warn where some reward still grows though the likelihood has become flat."""
     # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
-    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
+    step = counts.step(*reversed(counts.derivatives(phi, down, q)))
+    stride, reach = (np.abs(counts.margins(part[shares > 0].T)).max() for part in (step, phi))
     if stride > 0.3 and (converged or reach > 30):
         warn(
             f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
@@ -305,7 +303,7 @@ def _best_of_fewer(counts, value, likelihood, q, shares, phi, hard):
         # Each step of Newton's method gains less than the one before; only here can they reach so far.
         alone = climb(counts, alone.shares, alone.phi, "soft", 100, 1e-9)
     found = [(float(alone.value[0]), 1)]
-    ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
+    ridge = counts.ridge(phi)
     for k in range(len(shares)):
         others = np.flatnonzero(np.arange(len(shares)) != k)
         share = shares[others]
