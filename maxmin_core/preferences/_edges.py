@@ -115,7 +115,7 @@ class EdgeCounts(Counts):
             found = values > 1e-12 * values[-1]
             spread = vectors[:, found] / np.sqrt(values[found])
         else:
-            # Distances in so many random directions are those in all of them, give or take a tenth.
+            # Squared distances in so many random directions are those in all of them, give or take a fifth.
             chance = np.random.default_rng(0).normal(size=(self.edges.n, _POINTS)) / np.sqrt(_POINTS)
             spread = chance / np.sqrt(np.maximum(self.edges.degree(each), 1e-300))[:, None]
         return self.scores @ spread / self.total[:, None]

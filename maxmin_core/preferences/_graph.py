@@ -139,7 +139,9 @@ def _conjugate_gradients(links, diagonal, right, tol):
 
 
 def one_sided(n_items, winner, loser):
-    """Return items that were never chosen against the others that they met, or always, and which of both; or None.
+    """Return None, or items that were always chosen against the others that they met, or never, and which of both.
+
+    The third that is returned is how many other single items there are of which that can be said.
 
     A likelihood of rewards, one an item, has a finite maximum where nobody can be found: where, within every connected
     component, from every item a path of wins leads to every other one (Ford 1957; Zermelo 1929).
@@ -158,7 +160,11 @@ def one_sided(n_items, winner, loser):
         (size[k], True, k) for k in np.setdiff1d(below, above)
     ]
     _, never, k = min(ends)
-    return np.flatnonzero(part == k), "never" if never else "always", len(ends)
+    return (
+        np.flatnonzero(part == k),
+        "never" if never else "always",
+        sum(many == 1 for many, _, other in ends if other != k),
+    )
 
 
 def refuse_separable(comparisons, counted):
@@ -166,7 +172,7 @@ def refuse_separable(comparisons, counted):
     found = one_sided(comparisons.n_items, comparisons.winner[counted], comparisons.loser[counted])
     if found is None:
         return
-    items, how, ends = found
+    items, how, more_alone = found
     names = ", ".join(repr(comparisons.items[i]) for i in items[:5])
     if len(items) == 1:
         met = counted & ((comparisons.winner == items[0]) | (comparisons.loser == items[0]))
@@ -174,7 +180,7 @@ def refuse_separable(comparisons, counted):
     else:
         more = f" and {len(items) - 5} more" if len(items) > 5 else ""
         text = f"items {names}{more} were {how} chosen over the other items"
-    others = f" (and so for {ends - 1} other items or sets of items)" if ends > 1 else ""
+    others = f" (others that were always or never chosen: {more_alone})" if more_alone else ""
     raise ValueError(
         f"comparisons: separable, {text}{others}: the likelihood has no finite maximum and rewards diverge; expected "
         "overlapping choices, such items left out, or l2 > 0"
