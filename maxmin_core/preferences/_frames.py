@@ -1,12 +1,13 @@
 """Tables of any make as pandas frames, their columns, and the names in them as numbers."""
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_frame", "in_order", "one_column", "positions"]
+__all__ = ["as_frame", "in_order", "one_column", "plain_texts", "positions", "text_of"]
 
 _READS = "CSV (.csv, .tsv), JSON lines (.jsonl, .ndjson, .json) or Parquet (.parquet)"
 
@@ -81,8 +82,11 @@ def _read_csv(path, name):
         raise ValueError(f"{name}: expected every column once in {path}, got {names[twice.argmax()]!r} twice")
     options = {"sep": separator, "dtype": str, "keep_default_na": False, "na_values": [""], "encoding": "utf-8-sig"}
     try:
-        return pd.read_csv(path, **options)
-    except pd.errors.ParserError as error:
+        with warnings.catch_warnings():
+            # Of rows that are longer than the header pandas would drop the end.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, index_col=False, **options)
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         raise ValueError(
             f"{name}: expected a table with as many values in every row, in {path}, got {error}"
         ) from error
@@ -108,11 +112,32 @@ def in_order(name, label, *columns):
         names = list(pd.Index(found))
         order = sorted(range(len(names)), key=names.__getitem__)
     except TypeError as error:
-        raise ValueError(f"{name}: expected names of one type in column {label}, got a mixture ({error})") from error
+        raise ValueError(
+            f"{name}: expected names of one type in column {label}, got a mixture ({error}); make them text"
+        ) from error
     number = np.empty(len(names), dtype=np.int64)
     number[order] = np.arange(len(names))
     parts = np.split(number[codes], np.cumsum([len(column) for column in columns])[:-1])
     return parts, [names[i] for i in order]
+
+
+def text_of(value):
+    """Return a text as it is; of chat messages, one or several, what they say, in their order; of nothing None."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict):
+        inside = next((value[name] for name in ("messages", "content", "text") if name in value), None)
+        return text_of(inside)
+    if isinstance(value, list | tuple | np.ndarray):
+        return "\n\n".join(filter(None, map(text_of, value))) or None
+    return None if value != value else str(value)
+
+
+def plain_texts(column):
+    """Return a column with chat messages as texts; any other column as it is."""
+    known = column.dropna()
+    nested = len(known) and isinstance(known.iloc[0], list | tuple | dict | np.ndarray)
+    return column.map(text_of) if nested else column
 
 
 def positions(items, features):
