@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from ._choices import BOTH_BAD, FIRST, MISSING, SECOND, TIE, expand_ranking, outcomes
+from ._choices import BOTH_BAD, MISSING, TIE, expand_ranking, outcomes
 from ._frames import one_column, plain_texts
 
 __all__ = ["standing", "texts", "usable"]
 
-_OUTCOME = {FIRST: "first", SECOND: "second", TIE: "tie", BOTH_BAD: "both_bad"}
+# By their numbers: TIE, FIRST, SECOND, BOTH_BAD.
+_OUTCOMES = ["tie", "first", "second", "both_bad"]
 
 
 def standing(frame, wanted, weight, group, text, report):
@@ -89,13 +90,13 @@ def usable(columns, labels, positive, margin, ties, report):
         drop(_missing(columns[name]), reason)
     drop(_missing(columns["second"]), "without a second item")
     drop(_missing(columns["choice"]), "without a choice")
-    columns, keep = columns[keep].reset_index(drop=True), np.ones(int(keep.sum()), dtype=bool)
+    columns, keep = _kept(columns, keep)
     _refuse_nothing(columns, report)
     for name in ("annotator", "first", "second"):
         columns[name] = _whole(columns[name])
     drop(_same(columns["first"], columns["second"]), "with an item beside itself")
     # Only where items differ does a name say who was chosen.
-    columns, keep = columns[keep].reset_index(drop=True), np.ones(int(keep.sum()), dtype=bool)
+    columns, keep = _kept(columns, keep)
     _refuse_nothing(columns, report)
     kind, clear = outcomes(columns["choice"], columns["first"], columns["second"], labels, positive)
     drop(kind == MISSING, "with a choice that was to be dropped" if labels else "without a choice")
@@ -109,8 +110,8 @@ def usable(columns, labels, positive, margin, ties, report):
     weight = _weights(columns, clear if margin else None, neither, margin)
     drop(~np.isfinite(weight), "without a weight")
     drop(weight == 0, "of weight 0")
-    columns["outcome"], columns["weight"] = pd.Series(kind).map(_OUTCOME), weight
-    columns, kind = columns[keep].reset_index(drop=True), kind[keep]
+    columns["outcome"], columns["weight"] = pd.Categorical.from_codes(kind.clip(0), _OUTCOMES), weight
+    (columns, _), kind = _kept(columns, keep), kind[keep]
     _refuse_nothing(columns, report)
     report.ties, report.both_bad = int((kind == TIE).sum()), int((kind == BOTH_BAD).sum())
     if report.ties + report.both_bad:
@@ -119,6 +120,12 @@ def usable(columns, labels, positive, margin, ties, report):
             "tie counts as half a choice either way" if many == 1 else "ties count as half a choice either way"
         ] = many
     return columns
+
+
+def _kept(columns, keep):
+    """Return the rows that are kept, and that all of them are."""
+    columns = columns if keep.all() else columns[keep].reset_index(drop=True)
+    return columns, np.ones(len(columns), dtype=bool)
 
 
 def _missing(column):
@@ -136,6 +143,8 @@ def _whole(column):
 
 
 def _same(first, second):
+    if first.dtype == second.dtype and not isinstance(first.dtype, pd.CategoricalDtype):
+        return (first == second).to_numpy(dtype=bool)
     codes, _ = pd.factorize(pd.concat([first, second], ignore_index=True))
     one, other = np.split(codes, 2)
     return one == other

@@ -206,8 +206,8 @@ def _compared(kept, one, other, who, names, people, array, shown, report):
     """Return the comparisons, a tie as two halves, and the report with its table of votes."""
     import pandas as pd
 
-    outcome = kept["outcome"].to_numpy()
-    tie = ~np.isin(outcome, ("first", "second"))
+    outcome = kept["outcome"]
+    second, tie = (outcome == "second").to_numpy(), outcome.isin(["tie", "both_bad"]).to_numpy()
     count = kept["weight"].to_numpy(dtype=float)
     for column in (name for name in kept.columns if isinstance(name, tuple)):
         values, changing = _of_people(kept[column], who, len(people))
@@ -215,7 +215,7 @@ def _compared(kept, one, other, who, names, people, array, shown, report):
         if changing:
             report.changed[f"people who said several things of {column[1]}, and now none"] = changing
     report.table = pd.DataFrame({"annotator": who, "first": one, "second": other, "outcome": outcome, "weight": count})
-    won = outcome != "second"
+    won = ~second
     halved = np.where(tie, count / 2, count)
     comparisons = Comparisons(
         features=array,

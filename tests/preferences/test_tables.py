@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from maxmin_core.data import load_survey
-from maxmin_core.preferences import Comparisons, fit_bradley_terry, read_comparisons
+from maxmin_core.preferences import Comparisons, _frames, fit_bradley_terry, read_comparisons
 
 NAMES = {"annotator": "who", "first": "a", "second": "b", "choice": "vote"}
 
@@ -53,6 +53,22 @@ class TestSources:
         assert len(sources) == 8
         for source in sources:
             self.same(source)
+
+    def test_without_pyarrow_files_read_the_same(self, tmp_path, monkeypatch):
+        text = 'who,a,b,vote\nann,"tea, hot\n""now""",milk,first\nbob,NA,"",second\n,tea,none,first\n'
+        (tmp_path / "a.csv").write_text(text)
+        fast = _frames.as_frame(tmp_path / "a.csv", "source")
+        monkeypatch.setattr(_frames, "_read_fast", lambda *_: None)
+        slow = _frames.as_frame(tmp_path / "a.csv", "source")
+        assert fast.fillna("?").to_dict("list") == slow.fillna("?").to_dict("list") == {
+            "who": ["ann", "bob", "?"], "a": ['tea, hot\n"now"', "NA", "tea"], "b": ["milk", "?", "none"],
+            "vote": ["first", "second", "first"],
+        }  # fmt: skip
+
+    def test_text_that_is_not_utf_8_is_named(self, tmp_path):
+        (tmp_path / "a.csv").write_bytes("who,a,b,vote\nann,th\xe9,lait,first\n".encode("latin-1"))
+        with pytest.raises(ValueError, match="^source: expected text in UTF-8 in .*a.csv"):
+            read(tmp_path / "a.csv")
 
     def test_frames(self):
         from datasets import Dataset
