@@ -73,8 +73,8 @@ class Comparisons:
     loser: NDArray[np.int64]
     annotator: NDArray[np.int64]
     items: tuple[Hashable, ...] | None = None
-    weight: NDArray[np.float64] | None = None
-    annotators: Sequence[Hashable] | None = None
+    weight: NDArray[np.float64] = None  # type: ignore[assignment]
+    annotators: Sequence[Hashable] = None  # type: ignore[assignment]
     winner_first: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
@@ -145,7 +145,7 @@ class Comparisons:
     @property
     def n_items(self) -> int:
         """The number of items."""
-        return self.features.shape[0]
+        return np.shape(self.features)[0]  # type: ignore[arg-type]
 
     @cached_property
     def n_annotators(self) -> int:
@@ -160,7 +160,8 @@ class Comparisons:
     @cached_property
     def difference(self) -> NDArray[np.float64]:
         """The differences of features, ``psi(winner) - psi(loser)``, shape (n, d); sparse where features are."""
-        difference = self.features[self.winner] - self.features[self.loser]
+        features: Any = self.features
+        difference = features[self.winner] - features[self.loser]
         if not sparse.issparse(difference):
             difference.flags.writeable = False
         return difference

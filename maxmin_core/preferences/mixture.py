@@ -265,7 +265,8 @@ def fit_mixture(
     else:
         ones = np.ones((comparisons.n_annotators, 1))
         q = ones if start is None else _as_responsibilities(start, counts, n_groups + idle)
-        run = climb(counts, *first_step(counts, q[:, None], idle), assignment, max_iter, tol, idle)
+        shares, phi = first_step(counts, q[:, None], idle)
+        run = climb(counts, shares, phi, assignment, max_iter, tol, idle)
         best = follow(counts, run, assignment, max_iter, tol, idle)
     if not best.converged:
         warn(f"fit_mixture: stopped at max_iter={max_iter} before the objective settled to {tol:g}")

@@ -115,8 +115,8 @@ def fit_bradley_terry(
     if comparisons.one_hot:
         return _fit_items(comparisons, weight, l2)
     difference, wins, losses = _by_pair(comparisons, weight)
-    centred = comparisons.features - comparisons.features.mean(axis=0)
-    if rank(difference) < rank(centred):
+    features = np.asarray(comparisons.features)
+    if rank(difference) < rank(features - features.mean(axis=0)):
         _warn_unconnected("")
     return fit_logistic(difference, wins, losses, l2)
 

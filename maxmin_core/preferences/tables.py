@@ -71,7 +71,7 @@ class TableReport:
     groups: dict[str, tuple[Hashable, ...]] = field(default_factory=dict)
     item_text: dict[Hashable, str] | None = None
     preset: str | None = None
-    table: pd.DataFrame = field(default=None, repr=False)  # type: ignore[assignment]
+    table: pd.DataFrame = field(default=None, repr=False)
 
     def __str__(self) -> str:
         said = f"{self.rows:,} rows: {self.votes:,} votes by {self.people:,} people on {self.items:,} items"
@@ -237,7 +237,7 @@ def _of_people(column, who, n):
     said = pd.DataFrame({"who": who, "said": column.to_numpy()}).dropna().drop_duplicates()
     count = np.bincount(said["who"], minlength=n)
     known = said[count[said["who"]] == 1]
-    values: list[Hashable] = [None] * n
+    values = [None] * n
     for person, value in zip(known["who"], known["said"], strict=True):
         values[person] = value
     return tuple(values), int((count > 1).sum())
