@@ -168,18 +168,20 @@ def as_distribution(name: str, value: ArrayLike | None, length: int) -> NDArray[
     Raises
     ------
     ValueError
-        On a wrong shape, a negative weight, or a sum that differs from one by more than 1e-9.
+        On a wrong shape, a negative weight, or a sum that differs from one by more than 1e-9. Weights in single
+        precision may be off by 1e-5; they are divided by their sum.
     """
     if length == 0:
         raise ValueError(f"{name}: expected weights of at least one thing, got nothing to weigh")
     if value is None:
         return np.full(length, 1.0 / length)
     weights = as_float(name, value, (length,))
-    if (weights < 0).any() or abs(weights.sum() - 1.0) > 1e-9:
+    if (weights < 0).any() or abs(weights.sum() - 1.0) > _most_off(weights, weights.sum()):
         raise ValueError(
             f"{name}: expected non-negative weights that sum to 1, got minimum {weights.min()} and sum {weights.sum()}"
+            + _HINT
         )
-    return weights
+    return _divided(weights, weights.sum())
 
 
 def as_policy(name: str, value: ArrayLike, shape: Sequence[int | str | None] = ("X", "Y")) -> NDArray[np.float64]:
@@ -201,16 +203,17 @@ def as_policy(name: str, value: ArrayLike, shape: Sequence[int | str | None] = (
     Raises
     ------
     ValueError
-        On a wrong shape, a negative probability, or a row whose sum differs from one by more than 1e-9.
+        On a wrong shape, a negative probability, or a row whose sum differs from one by more than 1e-9. Rows in
+        single precision may be off by 1e-5; they are divided by their sums.
     """
     policy = as_float(name, value, shape)
     total = policy.sum(axis=-1)
-    if (policy < 0).any() or (np.abs(total - 1.0) > 1e-9).any():
+    if (policy < 0).any() or (np.abs(total - 1.0) > _most_off(policy, total)).any():
         raise ValueError(
             f"{name}: expected rows that are distributions, got minimum {policy.min()} "
-            f"and row sums in [{total.min()}, {total.max()}]"
+            f"and row sums in [{total.min()}, {total.max()}]" + _HINT
         )
-    return policy
+    return _divided(policy, total)
 
 
 def as_log_reference(value: ArrayLike, shape: Sequence[int | str | None] = ("X", "Y")) -> NDArray[np.float64]:
@@ -230,18 +233,43 @@ def as_log_reference(value: ArrayLike, shape: Sequence[int | str | None] = ("X",
     Raises
     ------
     ValueError
-        On a wrong shape, NaN or plus infinity, or a row that does not sum to one.
+        On a wrong shape, NaN or plus infinity, or a row whose sum differs from one by more than 1e-9. Rows in single
+        precision, such as any float32 ``log_softmax``, may be off by 1e-5; they are renormalised in double precision.
     """
     log_reference = as_float("log_reference", value, shape, finite=False)
     if np.isnan(log_reference).any() or (log_reference == np.inf).any():
         raise ValueError("log_reference: expected log-probabilities (finite or -inf), got NaN or +inf")
     total = np.exp(log_reference).sum(axis=-1)
-    if (np.abs(total - 1.0) > 1e-9).any():
+    if (np.abs(total - 1.0) > _most_off(log_reference, total)).any():
         row = int(np.argmax(np.abs(total - 1.0)))
         raise ValueError(
-            f"log_reference: expected rows that sum to 1 in probability, got {total[row]:.12g} in row {row}"
+            f"log_reference: expected rows that sum to 1 in probability, got {total[row]:.12g} in row {row}" + _HINT
         )
-    return log_reference
+    off = np.abs(total - 1.0) > _EXACT
+    return (
+        np.where(off[..., None], log_reference - np.log(total)[..., None], log_reference)
+        if off.any()
+        else log_reference
+    )
+
+
+# What sums may be off by in double precision, and in single precision, where a row of many numbers is that far off.
+_EXACT, _SINGLE = 1e-9, 1e-5
+_HINT = "; 1e-9 is allowed, in single precision 1e-5: divide by the sums in double precision"
+
+
+def _most_off(values, total):
+    """Return how far sums may be from one: more where single precision holds every value."""
+    if (np.abs(total - 1.0) <= _EXACT).all():
+        return _EXACT
+    with np.errstate(over="ignore"):
+        return _SINGLE if (values == values.astype(np.float32)).all() else _EXACT
+
+
+def _divided(values, total):
+    """Return values with the rows divided whose sums are visibly off; the others as they came."""
+    off = np.abs(total - 1.0) > _EXACT
+    return np.where(off[..., None], values / np.where(off, total, 1.0)[..., None], values) if off.any() else values
 
 
 def as_rewards(value: ArrayLike) -> NDArray[np.float64]:

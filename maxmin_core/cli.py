@@ -112,6 +112,8 @@ def _parser():
     sub.add_argument(
         "--json", action="store_true", help="a list of objects with id, statement, value, expected, status"
     )
+    sub = command("data", _data, "Fetch a data set that is not part of the project, once, and check it.")
+    sub.add_argument("name", choices=["llmfao"], help="llmfao: votes on answers of language models, 1.2 MB, CC BY 4.0")
     sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
     sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")
     with_profile(sub)
@@ -276,6 +278,12 @@ def _report(options):
     for row in rows:
         value = "-" if row["value"] is None else f"{row['value']:.4g}"
         print(f"{row['status']:<14} {row['id']:<34} {value:>10}  {row['expected']:<26} {row['statement']}")
+
+
+def _data(options):
+    from .data import fetch_llmfao
+
+    _say(f"[{options.name}] {fetch_llmfao(_say)}")
 
 
 def _check(options):

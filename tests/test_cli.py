@@ -8,7 +8,9 @@ from maxmin_core.book.chapters import find_chapter
 from maxmin_core.cli import main
 
 
-@pytest.mark.parametrize("command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"], ["train"], ["plan"]])
+@pytest.mark.parametrize(
+    "command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"], ["train"], ["plan"], ["data"]]
+)
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])

@@ -1,7 +1,12 @@
-import numpy as np
+import os
+from hashlib import sha256
 
-from maxmin_core.data import load_survey, load_toy
-from maxmin_core.preferences import Comparisons
+import numpy as np
+import pytest
+
+from maxmin_core.cli import main
+from maxmin_core.data import data_folder, fetch_llmfao, llmfao, load_llmfao, load_survey, load_toy
+from maxmin_core.preferences import Comparisons, read_comparisons
 
 
 def test_counts_of_the_survey():
@@ -55,3 +60,69 @@ class TestToy:
         # Wins by hand: expert 2 + 2 + 5, middle (1 + 4) + (1 + 4) + (4 + 1), plain 5 + 5 + 2.
         np.testing.assert_array_equal(np.bincount(toy.winner), [9, 15, 12])
         np.testing.assert_array_equal(np.bincount(toy.annotator), [12, 12, 12])
+
+
+class TestLlmfao:
+    """The files are fetched, checked and read; small ones of ours stand in for those of the repository."""
+
+    TEXTS = {
+        "crowd-comparisons.csv": "id,prompt,model_x,model_y,worker,winner,left,right\n0,8,1,2,58,tie,One,Two\n",
+        "models.jsonl": '{"id":1,"name":"One"}\n',
+        "prompts.jsonl": '{"id":8,"text":"why"}\n',
+        "results.jsonl": '{"id":0,"model":1,"result":"so","prompt":8}\n',
+    }
+
+    @pytest.fixture
+    def source(self, tmp_path, monkeypatch):
+        source = tmp_path / "source"
+        source.mkdir()
+        for name, text in self.TEXTS.items():
+            (source / name).write_text(text)
+        digests = {name: sha256(text.encode()).hexdigest() for name, text in self.TEXTS.items()}
+        monkeypatch.setattr(llmfao, "_FILES", digests)
+        monkeypatch.setattr(llmfao, "_SOURCE", source.as_uri())
+        monkeypatch.setenv("MAXMIN_DATA", str(tmp_path / "data"))
+        return source
+
+    def test_fetched_once_and_read(self, source, tmp_path, capsys):
+        with pytest.raises(ValueError, match="^llmfao: expected crowd-comparisons.csv in .*call `maxmin data llmfao`"):
+            load_llmfao()
+        assert main(["data", "llmfao"]) == 0
+        said = capsys.readouterr().out
+        assert said.count("fetching file://") == 4 and said.endswith(f"[llmfao] {tmp_path / 'data' / 'llmfao'}\n")
+        assert main(["data", "llmfao"]) == 0 and "fetching" not in capsys.readouterr().out
+        votes, answers, prompts, models = load_llmfao()
+        assert votes["left"].item() == "One" and answers["result"].item() == "so" and prompts["text"].item() == "why"
+        assert read_comparisons(votes, preset="llmfao")[1].ties == 1 and len(models) == 1
+
+    def test_another_file_than_the_published_one_is_refused(self, source, tmp_path, capsys):
+        (source / "models.jsonl").write_text("changed")
+        assert main(["data", "llmfao"]) == 1
+        assert "llmfao: expected models.jsonl with SHA-256" in capsys.readouterr().err
+        assert not (tmp_path / "data" / "llmfao" / "models.jsonl").exists()
+        (source / "models.jsonl").write_text(self.TEXTS["models.jsonl"])
+        fetch_llmfao(lambda line: None)
+        (tmp_path / "data" / "llmfao" / "prompts.jsonl").write_text("damaged")
+        with pytest.raises(ValueError, match="^llmfao: expected the published prompts.jsonl, got another file"):
+            load_llmfao()
+        # What is damaged is fetched again.
+        fetch_llmfao(lambda line: None)
+        load_llmfao()
+
+    def test_what_cannot_be_fetched_is_named(self, source, capsys):
+        (source / "results.jsonl").unlink()
+        assert main(["data", "llmfao"]) == 1
+        error = capsys.readouterr().err
+        assert "results.jsonl could not be fetched" in error and "by hand" in error
+
+    def test_without_a_folder_of_ones_own_it_is_the_cache(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("MAXMIN_DATA", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        assert data_folder() == tmp_path / "maxmin" / "llmfao"
+
+    @pytest.mark.skipif(not os.environ.get("MAXMIN_DATA"), reason="needs the data (MAXMIN_DATA)")
+    def test_the_published_files(self):
+        votes, answers, prompts, models = load_llmfao()
+        assert (len(votes), len(answers), len(prompts), len(models)) == (8931, 1133, 19, 70)
+        judged = {*zip(votes["left"], votes["prompt"], strict=True), *zip(votes["right"], votes["prompt"], strict=True)}
+        assert len(judged) == 750 and judged <= {*zip(answers["name"], answers["prompt"], strict=True)}

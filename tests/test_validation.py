@@ -107,3 +107,45 @@ def test_units():
     assert in_nats(np.array([1.0]), 0.5).tolist() == [2.0]
     with pytest.raises(ValueError, match=r"^beta: expected .* does not overflow with, got 1e-300"):
         in_nats(np.array([1e10]), 1e-300)
+
+
+class TestSinglePrecision:
+    """Sums of float32 numbers are off by more than 1e-9: they are renormalised, up to 1e-5."""
+
+    logits = np.random.default_rng(0).normal(size=(3, 4000)).astype(np.float32)
+    log_softmax = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+    @pytest.mark.parametrize("cast", [np.float32, np.float64, list])
+    def test_any_float32_log_softmax(self, cast):
+        given = self.log_softmax
+        assert given.dtype == np.float32 and (abs(np.exp(given.astype(float)).sum(axis=1) - 1) > 1e-9).any()
+        given = given.tolist() if cast is list else given.astype(cast)
+        found = as_log_reference(given)
+        assert found.dtype == np.float64
+        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=0, atol=1e-14)
+        # Every row moves by one number: the policy's odds are those that were given.
+        np.testing.assert_allclose(np.ptp(found - self.log_softmax, axis=1), 0, atol=1e-14)
+
+    def test_probabilities_and_weights(self):
+        p = np.exp(self.log_softmax)
+        np.testing.assert_allclose(as_policy("p", p).sum(axis=1), 1, atol=1e-14)
+        np.testing.assert_allclose(as_distribution("w", p[0], 4000).sum(), 1, atol=1e-14)
+
+    def test_what_is_masked_stays_masked(self):
+        given = np.log(np.array([[1 / 3, 2 / 3, 0.0]]), where=[[True, True, False]], out=np.full((1, 3), -np.inf))
+        found = as_log_reference(given.astype(np.float32))
+        assert found[0, 2] == -np.inf
+        np.testing.assert_allclose(np.exp(found).sum(), 1, atol=1e-14)
+
+    def test_rows_that_sum_to_one_keep_their_digits(self):
+        exact = np.log([[0.25, 0.75]])
+        np.testing.assert_array_equal(as_log_reference(exact), exact)
+
+    def test_a_larger_error_is_refused_and_says_so(self):
+        given = self.log_softmax + np.float32(3e-5)
+        with pytest.raises(ValueError, match=r"^log_reference: expected .*; 1e-9 is allowed, in single precision 1e-5"):
+            as_log_reference(given)
+        with pytest.raises(ValueError, match="^p: expected rows .* in single precision 1e-5"):
+            as_policy("p", np.exp(given))
+        with pytest.raises(ValueError, match="^w: expected .* in single precision 1e-5"):
+            as_distribution("w", np.exp(given[0]), 4000)

@@ -1,5 +1,7 @@
 """The survey that comes with the book: 192 people, 15 forced choices each between six political options. And a toy.
 
+Votes on the answers of language models are fetched on demand (`load_llmfao`).
+
 Chapters 1 to 5 and 7; the toy in 0 to 5.
 """
 
@@ -8,12 +10,13 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from .llmfao import Llmfao, data_folder, fetch_llmfao, load_llmfao
 from .toy import load_toy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["load_survey", "load_toy"]
+__all__ = ["Llmfao", "data_folder", "fetch_llmfao", "load_llmfao", "load_survey", "load_toy"]
 
 
 def load_survey() -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -52,8 +52,8 @@ class GroupReward:
     Raises
     ------
     ValueError
-        On a rate below 0 or for a welfare whose weights are bound (it would ignore the bounds); on a start without a
-        rate, or with a weight that is not above 0.
+        On a rate below 0, for a welfare whose weights are bound (it would ignore the bounds, at 0 too), or with
+        `per_response` (which would ignore it); on a start without a rate, or with a weight that is not above 0.
 
     Examples
     --------
@@ -91,7 +91,9 @@ class GroupReward:
     def _check_rate(self, rate, first):
         if not 0 <= rate < np.inf:
             raise ValueError(f"rate: expected a finite number of at least 0, got {rate}")
-        if rate and (self.welfare.point(len(first)) is not None or self.welfare.room(first)[0].size):
+        if self.per_response:
+            raise ValueError(f"rate: expected None with per_response, which has no weights to move, got {rate}")
+        if self.welfare.point(len(first)) is not None or self.welfare.room(first)[0].size:
             raise ValueError(
                 f"rate: expected None for {type(self.welfare).__name__}, which binds its weights: "
                 f"exponentiated gradient would leave its bounds, got {rate}"

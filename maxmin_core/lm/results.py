@@ -37,8 +37,9 @@ _LIBRARIES: tuple[str, ...] = ("torch", "transformers", "trl", "accelerate", "to
 _LIBRARIES += ("scipy", "vaderSentiment")
 _BASE, _RUN = "maxmin_core.lm.base", "maxmin_core.lm.experiment"
 # Their values stand in the name themselves, or they only find a name: what they say of other profiles and settings, and
-# how results are read, trains nothing anew.
+# how results are read, trains nothing anew. Nor does how people's tables are read: a run has none.
 _NAMED = tuple(f"maxmin_core.lm.{name}" for name in ("profiles", "settings", "results"))
+_NAMED += ("maxmin_core.preferences._frames",)
 _MODELS = ("maxmin_core.lm.model_mixture", "maxmin_core.lm.reward_model")
 
 

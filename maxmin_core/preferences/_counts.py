@@ -5,10 +5,12 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
+from scipy.linalg import eigh
 
+from .._newton import newton_step
 from ._logistic import well_scaled
 
-__all__ = ["Counts"]
+__all__ = ["Counts", "count_pairs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +21,7 @@ class Counts:
     ----------
     z : (P, r) float, differences in well-scaled coordinates of full rank
     coordinates : (d, r) float; parameters are coordinates @ phi
-    won, lost : (A, P) float or sparse, choices for and against each row; lost None means none
+    won, lost : (A, P) float or sparse, weight of choices for and against each row; lost None means none
     l2 : float; penalty : (r, r) float, the ridge penalty is phi^T penalty phi / 2
 
     Where items are few a row is a pair of items; else a row is a comparison, winner first. Chapter 4.
@@ -34,27 +36,71 @@ class Counts:
 
     @classmethod
     def of(cls, comparisons, l2=0.0):
-        """Count comparisons; those of one annotator on one pair are put together where items are few."""
-        n, n_annotators, n_items = len(comparisons), comparisons.n_annotators, comparisons.n_items
-        annotator = comparisons.annotator
-        if n_items**2 > n:
-            difference, lost = comparisons.difference, None
-            won = sparse.csr_matrix((np.ones(n), (annotator, np.arange(n))), shape=(n_annotators, n))
-        else:
-            low = np.minimum(comparisons.winner, comparisons.loser)
-            high = np.maximum(comparisons.winner, comparisons.loser)
-            pairs, row = np.unique(low * n_items + high, return_inverse=True)
-            difference = comparisons.features[pairs // n_items] - comparisons.features[pairs % n_items]
-            first = comparisons.winner == low
-            shape = (n_annotators, len(pairs))
-            won, lost = (
-                sparse.csr_matrix((np.ones(part.sum()), (annotator[part], row[part])), shape=shape)
-                for part in (first, ~first)
-            )
-            if 4 * n > n_annotators * len(pairs):
-                won, lost = won.toarray(), lost.toarray()
-        z, coordinates = well_scaled(difference)
+        """Count comparisons by weight; those of one annotator on one pair are put together where items are few."""
+        first, second, won, lost = count_pairs(comparisons)
+        z, coordinates = well_scaled(comparisons.features[first] - comparisons.features[second])
         return cls(z, coordinates, won, lost, l2, l2 * coordinates.T @ coordinates)
+
+    @property
+    def n_parameters(self):
+        """r, the free numbers of a reward."""
+        return self.z.shape[1]
+
+    @property
+    def dear(self):
+        """Whether a pass with fresh curvature costs so much that it is kept for a while."""
+        return len(self.z) >= 50_000 or self.z.size * self.z.shape[1] >= 50_000 * 16**2
+
+    def margins(self, phi):
+        """Return the margins of rewards phi (r, ...), (P, ...)."""
+        return self.z @ phi
+
+    def parameters(self, phi):
+        """Return rewards phi (..., r) in the units of the features, (..., d)."""
+        return phi @ self.coordinates.T
+
+    def carried(self, phi, sample):
+        """Return rewards phi (..., r) of the counts of a subsample in the coordinates of these."""
+        return phi @ (np.linalg.pinv(self.coordinates) @ sample.coordinates).T
+
+    def ridge(self, phi):
+        """Return the penalty of several rewards (..., r), (...)."""
+        return np.einsum("...i,ij,...j->...", phi, self.penalty, phi) / 2
+
+    def step(self, hessian, gradient):
+        """Return Newton's steps, (..., r)."""
+        return newton_step(hessian, gradient)
+
+    def damped_step(self, phi, hessian, gradient):
+        """Return Newton's steps as if every reward had one more comparison on every direction."""
+        scale = np.einsum("pi,pj->ij", self.z, self.z) / len(self.z)
+        return newton_step(hessian + scale, gradient + phi @ scale)
+
+    @property
+    def positions(self):
+        """Return the annotators' scores at 0 as points, (A, m), whose distances do not depend on units."""
+        moment = self.z.T @ self.z / len(self.z)
+        # With the diagonal brought near one first (by powers of two, which are exact) the digits do not either.
+        unit = np.sqrt(np.diag(moment))
+        unit = np.exp2(np.round(np.log2(unit / unit.max())))
+        values, vectors = np.linalg.eigh(moment / np.outer(unit, unit))
+        spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])) / unit[:, None]
+        return self.scores @ spread / self.total[:, None]
+
+    def halves(self, down, q, information):
+        """Return for every group (K) the direction, (K, r), that splits it: one logit in the mean.
+
+        It is that along which the scores of the group's annotators vary most beside what one reward for all of them
+        would make: sum_i q_i s_i s_i^T against the information. down (P, K), q (A, K).
+        """
+        moment = self.z.T @ self.z / len(self.z)
+        found = np.empty((q.shape[1], self.z.shape[1]))
+        for k in range(len(found)):
+            scores = self.scores_at(down[:, k])
+            between = (q[:, k, None] * scores).T @ scores
+            along = eigh(between, information[k] + moment)[1][:, -1]
+            found[k] = along / np.sqrt(along @ moment @ along)
+        return found
 
     @cached_property
     def reach(self):
@@ -63,7 +109,7 @@ class Counts:
 
     @property
     def total(self):
-        """Comparisons by annotator, (A,)."""
+        """Weight of the comparisons by annotator, (A,)."""
         return sum(np.asarray(part.sum(axis=1)).ravel() for part in (self.won, self.lost) if part is not None)
 
     @property
@@ -78,7 +124,7 @@ class Counts:
 
     def log_likelihood(self, phi):
         """Return ((A, ...) log-likelihood of every annotator, (P, ...) sigma(-margin)) for phi (..., r)."""
-        margin = self.z @ phi.reshape(-1, phi.shape[-1]).T
+        margin = self.margins(phi.reshape(-1, phi.shape[-1]).T)
         tail = np.exp(-np.abs(margin))
         log_up = np.minimum(margin, 0.0) - np.log1p(tail)
         value = self.won @ log_up
@@ -92,15 +138,21 @@ class Counts:
 
         down : as `log_likelihood` returns it at phi; responsibilities : (A, ...), q.
         """
+        slope, curvature = self._by_pair(down, responsibilities, with_hessian)
+        gradient = (slope.T @ self.z).reshape(phi.shape) + phi @ self.penalty
+        if not with_hessian:
+            return gradient, None
+        return gradient, self._weighted_moments(curvature).reshape(*phi.shape, phi.shape[-1]) + self.penalty
+
+    def _by_pair(self, down, responsibilities, with_curvature=True):
+        """Return slope and curvature of -sum_i q_i log L_i in every margin, (P, ...)."""
         q = responsibilities.reshape(len(responsibilities), -1)
         wins = self.won.T @ q
         losses = None if self.lost is None else self.lost.T @ q
         slope = -wins * down if losses is None else losses * (1.0 - down) - wins * down
-        gradient = (slope.T @ self.z).reshape(phi.shape) + phi @ self.penalty
-        if not with_hessian:
-            return gradient, None
-        curvature = (wins if losses is None else wins + losses) * down * (1.0 - down)
-        return gradient, self._weighted_moments(curvature).reshape(*phi.shape, phi.shape[-1]) + self.penalty
+        if not with_curvature:
+            return slope, None
+        return slope, (wins if losses is None else wins + losses) * down * (1.0 - down)
 
     def _weighted_moments(self, weight, block=512):
         """Return sum_p weight[p, c] z_p z_p^T for every column c, by blocks of rows that stay in cache."""
@@ -115,3 +167,29 @@ class Counts:
             else:
                 moments += rows.T @ (rows[:, None, :] * weights[:, :, None]).reshape(len(rows), -1)
         return moments.reshape(n_columns, r, r) if outer else moments.reshape(r, n_columns, r).swapaxes(0, 1)
+
+
+def count_pairs(comparisons):
+    """Return first (P,), second (P,), won and lost (A, P): who chose which by what weight; lost None means none.
+
+    Where items are few a row is a pair of items, else it is a comparison, winner first.
+    """
+    n, n_annotators, n_items = len(comparisons), comparisons.n_annotators, comparisons.n_items
+    annotator, weight = comparisons.annotator, comparisons.weight
+    if n_items**2 > n:
+        won = sparse.csr_matrix((weight, (annotator, np.arange(n))), shape=(n_annotators, n))
+        return comparisons.winner, comparisons.loser, won, None
+    low = np.minimum(comparisons.winner, comparisons.loser)
+    high = np.maximum(comparisons.winner, comparisons.loser)
+    key = low * n_items + high
+    pairs = np.flatnonzero(np.bincount(key, minlength=n_items**2))
+    place = np.zeros(n_items**2, dtype=np.int64)
+    place[pairs] = np.arange(len(pairs))
+    row, first = place[key], comparisons.winner == low
+    shape = (n_annotators, len(pairs))
+    won, lost = (
+        sparse.csr_matrix((weight[part], (annotator[part], row[part])), shape=shape) for part in (first, ~first)
+    )
+    if 4 * n > n_annotators * len(pairs):
+        won, lost = won.toarray(), lost.toarray()
+    return pairs // n_items, pairs % n_items, won, lost

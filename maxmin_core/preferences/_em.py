@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._newton import backtrack, newton_step
+from .._newton import backtrack
 
 __all__ = ["Climb", "Run", "climb", "first_step", "follow", "posterior"]
 
@@ -31,37 +31,43 @@ class Climb:
     converged: bool
 
 
-def follow(counts, run, assignment, max_iter, tol):
+def follow(counts, run, assignment, max_iter, tol, idle=0):
     """Return the best of several climbs as a Climb, after it has gone on to its end or to max_iter passes in all."""
     best = int(np.argmax(run.value))
     passes, converged = int(run.passes[best]), bool(run.converged[best])
     history = [values[best] for values in run.history[: passes + 1]]
     if not converged and passes < max_iter:
-        run = climb(counts, run.shares[best][None], run.phi[best][None], assignment, max_iter - passes, tol)
+        begin = run.shares[best][None], run.phi[best][None]
+        run = climb(counts, *begin, assignment, max_iter - passes, tol, idle)
         history += [values[0] for values in run.history[1:]]
         best, converged = 0, bool(run.converged[0])
     return Climb(run.shares[best], run.phi[best], np.array(history), converged)
 
 
-def climb(counts, shares, phi, assignment, max_iter, tol):
-    """Climb from R starts at once; those that have converged wait for the others without costing anything."""
+def climb(counts, shares, phi, assignment, max_iter, tol, idle=0):
+    """Climb from R starts at once; those that have converged wait for the others without costing anything.
+
+    The rewards of the last `idle` groups stay as they are; their shares move.
+    """
     hard = assignment == "hard"
     value, likelihood, down, q = _evaluate(counts, shares, phi, hard)
     none = np.zeros(len(phi), dtype=int)
     run = Run(value.copy(), shares.copy(), phi.copy(), [value.copy()], none, none > 0)
     going, hessian, halved = np.arange(len(phi)), None, False
-    dear = len(counts.z) >= 50_000 or counts.z.size * counts.z.shape[1] >= 50_000 * 16**2
+    dear = counts.dear
     for iteration in range(max_iter):
         # Where a pass is dear the curvature is kept for a while: the step need not be Newton's, only upwards.
         fresh = hessian is None or halved or not dear or (iteration & (iteration - 1)) == 0
         gradient, found = counts.derivatives(phi, down, q, fresh)
         hessian = found if fresh else hessian
-        step = newton_step(hessian, gradient)
+        step = counts.step(hessian, gradient)
+        _still(step, idle)
         length, present = (counts.reach * np.linalg.norm(v, axis=-1, keepdims=True) for v in (step, phi))
         step = step * np.minimum(1.0, (10.0 + present) / np.maximum(length, 1e-300))
         new_shares = q.mean(axis=0)
         if hard and (new_shares == 0).any():
             step = _begin_anew(counts, likelihood, phi, step, new_shares)
+            _still(step, idle)
 
         def attempt(size, shares=new_shares, phi=phi, step=step, value=value):
             moved = phi + size[:, None, None] * step
@@ -88,12 +94,16 @@ def climb(counts, shares, phi, assignment, max_iter, tol):
     return run
 
 
+def _still(phi, idle):
+    """Set the rewards of the last `idle` groups to zero."""
+    phi[..., phi.shape[-2] - idle :, :] = 0.0
+
+
 def _evaluate(counts, shares, phi, hard):
     """Return the objective (R,), log-likelihoods by annotator (A, R, K), sigma(-margin) (P, R K), q (A, R, K)."""
     likelihood, down = counts.log_likelihood(phi)
     of_annotator, q = posterior(likelihood, shares, hard)
-    ridge = np.einsum("rki,ij,rkj->r", phi, counts.penalty, phi) / 2
-    return of_annotator.sum(axis=0) - ridge, likelihood, down, q
+    return of_annotator.sum(axis=0) - counts.ridge(phi).sum(axis=1), likelihood, down, q
 
 
 def posterior(likelihood, shares, hard):
@@ -125,15 +135,15 @@ def _along_groups(operation, values):
     return found
 
 
-def first_step(counts, q):
+def first_step(counts, q, idle=0):
     """Return shares (R, K) and phi (R, K, r): three Newton steps from zero with the responsibilities held."""
-    phi = np.zeros((*q.shape[1:], counts.z.shape[1]))
+    phi = np.zeros((*q.shape[1:], counts.n_parameters))
     for _ in range(3):
         _, down = counts.log_likelihood(phi)
         gradient, hessian = counts.derivatives(phi, down, q)
-        # As if every group had one more comparison on every direction: a group of few annotators must not run away.
-        scale = np.einsum("pi,pj->ij", counts.z, counts.z) / len(counts.z)
-        phi = phi + newton_step(hessian + scale, gradient + phi @ scale)
+        # Damped: a group of few annotators must not run away.
+        phi = phi + counts.damped_step(phi, hessian, gradient)
+        _still(phi, idle)
     return q.mean(axis=0), phi
 
 

@@ -6,7 +6,7 @@ from scipy.special import expit, log_expit
 from .._newton import backtrack, newton_step
 from .._warnings import warn
 
-__all__ = ["fit_logistic", "rank", "well_scaled"]
+__all__ = ["OfEdges", "climb", "fit_logistic", "rank", "well_scaled"]
 
 
 def rank(matrix):
@@ -38,15 +38,22 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
         # A row without weight must not span directions that the data leave open.
         difference, wins, losses = difference[counted], wins[counted], None if losses is None else losses[counted]
     z, coordinates = well_scaled(difference)
-    penalty = l2 * coordinates.T @ coordinates
-    at, margin = np.zeros(z.shape[1]), np.zeros(len(z))
-    value = _objective(at, margin, wins, losses, penalty)
+    rows = _Rows(z, wins, losses, l2 * coordinates.T @ coordinates)
+    return coordinates @ climb(rows, wins, losses, _refuse if l2 == 0 else None, max_iter)
+
+
+def climb(rows, wins, losses, refuse=None, max_iter=200):
+    """Return the minimiser of `fit_logistic` in the coordinates of `rows`: Newton's method with a line search.
+
+    rows : has margins(phi) (n,), newton(at, margin) -> gradient and Newton's step, and ridge(phi), the penalty
+    refuse : called with (rows, margin) when margins have become large, to raise where there is no finite minimiser
+    """
+    at, margin = np.zeros(rows.n_parameters), np.zeros(len(wins))
+    value = _objective(rows, at, margin, wins, losses)
     checked = False
     for _ in range(max_iter):
-        gradient, hessian = _derivatives(z, margin, wins, losses)
-        gradient += penalty @ at
-        step = newton_step(hessian + penalty, gradient)
-        move = z @ step
+        gradient, step = rows.newton(at, margin)
+        move = rows.margins(step)
         reach, stride = np.abs(margin).max(initial=0.0), np.abs(move).max(initial=0.0)
         # Newton squares the error: a step as short as this leaves about 1e-14.
         settled = stride <= 1e-7 * (1.0 + reach)
@@ -56,7 +63,7 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
         slope = gradient @ step
 
         def along(size, at=at, margin=margin, step=step, move=move):
-            return _objective(at + size * step, margin + size * move, wins, losses, penalty)
+            return _objective(rows, at + size * step, margin + size * move, wins, losses)
 
         def attempt(size, along=along, value=value, slope=slope):
             found = along(size)
@@ -70,16 +77,58 @@ def fit_logistic(difference, wins, losses=None, l2=0.0, max_iter=200):
         at, margin, value = at + size * step, margin + size * move, found
         if settled:
             break
-        if l2 == 0 and not checked and reach > 30:
+        if refuse is not None and not checked and reach > 30:
             checked = True
-            if _separable(z, margin, wins, losses):
-                raise ValueError(
-                    "comparisons: separable, some reward explains every choice without error, so the likelihood has "
-                    "no finite maximum and rewards diverge; expected overlapping choices or l2 > 0"
-                )
+            refuse(rows, margin)
     else:
         warn(f"Newton's method did not converge in {max_iter} steps")
-    return coordinates @ at
+    return at
+
+
+class _Rows:
+    """Differences of features in well-scaled coordinates, (n, r), and the choices for and against each."""
+
+    def __init__(self, z, wins, losses, penalty):
+        self.z, self.wins, self.losses, self.penalty = z, wins, losses, penalty
+        self.n_parameters = z.shape[1]
+
+    def margins(self, phi):
+        return self.z @ phi
+
+    def ridge(self, phi):
+        return 0.5 * phi @ self.penalty @ phi
+
+    def newton(self, at, margin):
+        gradient, hessian = _derivatives(self.z, margin, self.wins, self.losses)
+        gradient += self.penalty @ at
+        return gradient, newton_step(hessian + self.penalty, gradient)
+
+
+class OfEdges:
+    """Rewards of items without features: the same as `_Rows`, on a graph of compared pairs."""
+
+    def __init__(self, edges, wins, losses, l2):
+        self.edges, self.wins, self.losses, self.l2 = edges, wins, losses, l2
+        self.n_parameters = edges.n
+
+    def margins(self, phi):
+        return self.edges.between(phi)
+
+    def ridge(self, phi):
+        return 0.5 * self.l2 * phi @ phi
+
+    def newton(self, at, margin):
+        up, down = expit(margin), expit(-margin)
+        gradient = self.edges.gather(self.losses * up - self.wins * down) + self.l2 * at
+        return gradient, -self.edges.solve((self.wins + self.losses) * up * down, gradient, self.l2)
+
+
+def _refuse(rows, margin):
+    if _separable(rows.z, margin, rows.wins, rows.losses):
+        raise ValueError(
+            "comparisons: separable, some direction of the reward contradicts no choice, so the likelihood has no "
+            "finite maximum and rewards diverge; expected overlapping choices or l2 > 0"
+        )
 
 
 def well_scaled(matrix):
@@ -114,8 +163,8 @@ def well_scaled(matrix):
     return unit @ (vectors[kept].T / values[kept]), coordinates
 
 
-def _objective(at, margin, wins, losses, penalty):
-    value = -(wins @ log_expit(margin)) + 0.5 * at @ penalty @ at
+def _objective(rows, at, margin, wins, losses):
+    value = -(wins @ log_expit(margin)) + rows.ridge(at)
     return value if losses is None else value - losses @ log_expit(-margin)
 
 

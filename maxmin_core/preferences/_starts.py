@@ -1,9 +1,8 @@
 """Where EM begins, and which of many beginnings is followed to the end; called by `mixture`."""
 
 import numpy as np
-from scipy.linalg import eigh
 
-from ._counts import Counts
+from ._edges import counts_of
 from ._em import climb, first_step, follow, posterior
 
 __all__ = ["search", "starts"]
@@ -14,8 +13,8 @@ _SMALL_ANNOTATORS, _SMALL_COMPARISONS = 1000, 20_000
 _PASSES, _FINALISTS, _FEW, _GROWING = 30, 3, 10, 3
 
 
-def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng):
-    """Return the best climb of several restarts.
+def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng, idle=0):
+    """Return the best climb of several restarts; beside the groups there may be an idle one, the last, of zero reward.
 
     On large data they climb on a subsample, under a penalty scaled to its size, together with the mixture that `_grow`
     finds there. A start that learns nothing can be ahead of one that is about to find the groups, and a subsample
@@ -23,43 +22,42 @@ def search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol,
     """
     n = comparisons.n_annotators
     if n <= _SMALL_ANNOTATORS and len(comparisons) <= _SMALL_COMPARISONS:
-        begin = first_step(counts, starts(counts, n_groups, n_restarts, rng))
-        return follow(counts, climb(counts, *begin, assignment, max_iter, tol), assignment, max_iter, tol)
+        begin = first_step(counts, starts(counts, n_groups, n_restarts, rng, idle), idle)
+        run = climb(counts, *begin, assignment, max_iter, tol, idle)
+        return follow(counts, run, assignment, max_iter, tol, idle)
     sample = counts
     size = max(int(n * min(1.0, _SMALL_COMPARISONS / len(comparisons))), min(n, 25 * n_groups))
     if size < n:
         part = comparisons.take(np.sort(rng.choice(n, size=size, replace=False)))
-        sample = Counts.of(part, counts.l2 * len(part) / len(comparisons))
-    drawn = first_step(sample, starts(sample, n_groups, n_restarts, rng))
-    grown = _grow(sample, n_groups, assignment)
+        sample = counts_of(part, counts.l2 * part.weight.sum() / comparisons.weight.sum())
+    drawn = first_step(sample, starts(sample, n_groups, n_restarts, rng, idle), idle)
+    grown = _grow(sample, n_groups, assignment, idle)
     begin = (np.concatenate(both) for both in zip(drawn, grown, strict=True))
-    run = climb(sample, *begin, assignment, _PASSES, max(tol, 1e-6))
+    run = climb(sample, *begin, assignment, _PASSES, max(tol, 1e-6), idle)
     best = _finalists(run)
-    phi = run.phi[best] @ (np.linalg.pinv(counts.coordinates) @ sample.coordinates).T
-    run = climb(counts, run.shares[best], phi, assignment, min(_FEW, max_iter), tol)
-    return follow(counts, run, assignment, max_iter, tol)
+    phi = counts.carried(run.phi[best], sample)
+    run = climb(counts, run.shares[best], phi, assignment, min(_FEW, max_iter), tol, idle)
+    return follow(counts, run, assignment, max_iter, tol, idle)
 
 
-def starts(counts, n_groups, n_restarts, rng):
-    """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random."""
-    n = counts.won.shape[0]
-    moment = counts.z.T @ counts.z / len(counts.z)
-    # Distances do not depend on the units of the features; with the diagonal brought near one first (by powers of two,
-    # which are exact) their digits do not either.
-    unit = np.sqrt(np.diag(moment))
-    unit = np.exp2(np.round(np.log2(unit / unit.max())))
-    values, vectors = np.linalg.eigh(moment / np.outer(unit, unit))
-    spread = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1])) / unit[:, None]
-    at = counts.scores @ spread / counts.total[:, None]
-    q = rng.dirichlet(np.ones(n_groups), size=(n, n_restarts))
+def starts(counts, n_groups, n_restarts, rng, idle=0):
+    """Return responsibilities (A, R, K): the first half of the restarts by k-means++ seeds, the second at random.
+
+    The seed of an idle group is where nobody's choices have a direction: zero.
+    """
+    n, at = counts.won.shape[0], counts.positions
+    n_all = n_groups + idle
+    q = rng.dirichlet(np.ones(n_all), size=(n, n_restarts))
     for restart in range((n_restarts + 1) // 2):
-        distance = np.full((n, n_groups), np.inf)
+        distance = np.full((n, n_all), np.inf)
         for k in range(n_groups):
             nearest = distance.min(axis=1)
             chance = nearest if k and nearest.sum() > 0 else np.ones(n)
             centre = rng.choice(n, p=chance / chance.sum())
             distance[:, k] = ((at - at[centre]) ** 2).sum(axis=1)
-        q[:, restart] = 0.1 / n_groups + 0.9 * np.eye(n_groups)[distance.argmin(axis=1)]
+        if idle:
+            distance[:, n_groups:] = (at**2).sum(axis=1)[:, None]
+        q[:, restart] = 0.1 / n_all + 0.9 * np.eye(n_all)[distance.argmin(axis=1)]
     return q
 
 
@@ -73,40 +71,35 @@ def _finalists(run):
     return order[within & other][:_FINALISTS]
 
 
-def _grow(counts, n_groups, assignment):
+def _grow(counts, n_groups, assignment, idle=0):
     """Return shares (1, K) and phi (1, K, r): from one group on, that group is split whose halves climb highest."""
-    begin = first_step(counts, np.ones((counts.won.shape[0], 1, 1)))
+    q = np.full((counts.won.shape[0], 1, 1 + idle), 0.1)
+    q[:, :, 0] = 1.0 - 0.1 * idle
+    begin = first_step(counts, q, idle)
     for k in range(1, n_groups + 1):
-        run = climb(counts, *begin, assignment, _GROWING, 1e-6)
+        run = climb(counts, *begin, assignment, _GROWING, 1e-6, idle)
         best = run.value.argmax()
         begin = run.shares[best][None], run.phi[best][None]
         if k < n_groups:
-            begin = _split(counts, *begin, assignment)
+            begin = _split(counts, *begin, assignment, idle)
     return begin
 
 
-def _split(counts, shares, phi, assignment):
+def _split(counts, shares, phi, assignment, idle=0):
     """Return K starts of K + 1 groups from one of K groups, (1, K) and (1, K, r): each splits another group in two.
 
-    The halves lie on either side of the reward, one logit in the mean, along the direction in which the scores of the
-    group's annotators vary most beside what one reward for all of them would make: sum_i q_i s_i s_i^T against the
-    information.
+    The halves lie on either side of the reward, one logit in the mean, along the direction of `Counts.halves`.
     """
     likelihood, down = counts.log_likelihood(phi)
     q = posterior(likelihood, shares, assignment == "hard")[1]
     _, information = counts.derivatives(phi, down, q)
-    moment = counts.z.T @ counts.z / len(counts.z)
-    n_groups = phi.shape[1]
+    n_groups = phi.shape[1] - idle
     new_shares, new_phi = np.repeat(shares, n_groups, axis=0), np.repeat(phi, n_groups, axis=0)
-    halves = np.empty((n_groups, 1, phi.shape[2]))
-    for k in range(n_groups):
-        scores = counts.scores_at(down[:, k])
-        between = (q[:, 0, k, None] * scores).T @ scores
-        along = eigh(between, information[0, k] + moment)[1][:, -1]
-        halves[k, 0] = along / np.sqrt(along @ moment @ along)
-        new_shares[k, k] /= 2
+    halves = counts.halves(down, q[:, 0, :n_groups], information[0])
+    new_shares[np.arange(n_groups), np.arange(n_groups)] /= 2
     each = np.arange(n_groups)
-    new_shares = np.concatenate([new_shares, new_shares[each, each, None]], axis=1)
-    new_phi = np.concatenate([new_phi, new_phi[each, each, None] - halves], axis=1)
-    new_phi[each, each] += halves[:, 0]
+    # The other half stands behind the groups, before what is idle.
+    new_shares = np.insert(new_shares, n_groups, new_shares[each, each], axis=1)
+    new_phi = np.insert(new_phi, n_groups, new_phi[each, each] - halves, axis=1)
+    new_phi[each, each] += halves
     return new_shares, new_phi

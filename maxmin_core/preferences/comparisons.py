@@ -5,15 +5,17 @@ Chapters 1 and 4.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from .._validation import as_float, as_index
+from ._one_hot import is_one_hot, needs_features, one_hot
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +32,8 @@ class Comparisons:
     Attributes
     ----------
     features : ndarray, shape (n_items, d)
-        psi of every item, finite numbers in units of your choice; one-hot where items have no features.
+        psi of every item, finite numbers in units of your choice; None means one-hot, for items without features. The
+        one-hot features of more than 1,000 items are a sparse array of scipy.
     winner : ndarray of int, shape (n,)
         The item that was chosen, an index of a row of `features`.
     loser : ndarray of int, shape (n,)
@@ -39,12 +42,20 @@ class Comparisons:
         Who chose, numbered from 0.
     items : tuple, length n_items
         Different names of the items, in the order of `features`; left out, they are 0, 1, 2, ...
+    weight : ndarray, shape (n,)
+        How much a choice counts in every likelihood, above 0; left out, each counts one. A tie is two choices, one
+        either way, that count a half each.
+    annotators : sequence, length n_annotators
+        Names of the annotators, which need not differ; left out, they are 0, 1, 2, ...
+    winner_first : ndarray of bool, shape (n,), or None
+        Whether the item that was chosen was shown first; None where nobody knows.
 
     Raises
     ------
     ValueError
-        On wrong shapes or types, an index out of range, an item compared with itself, a feature that is not finite,
-        names that are not as many as items or not different, or no comparisons.
+        On wrong shapes or types, an index out of range, an item compared with itself, a feature that is not finite, a
+        weight that is not above 0, names that are not as many as what they name, names of items that are not
+        different, or no comparisons.
 
     Examples
     --------
@@ -57,22 +68,27 @@ class Comparisons:
     [1.0, -1.0, 0.0]
     """
 
-    features: NDArray[np.float64]
+    features: NDArray[np.float64] | None
     winner: NDArray[np.int64]
     loser: NDArray[np.int64]
     annotator: NDArray[np.int64]
     items: tuple[Hashable, ...] | None = None
+    weight: NDArray[np.float64] = None  # type: ignore[assignment]
+    annotators: Sequence[Hashable] = None  # type: ignore[assignment]
+    winner_first: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        features = as_float("features", self.features, ("n_items", "d")).copy()
-        n_items = len(features)
-        if features.shape[1] == 0:
-            raise ValueError(f"features: expected at least one feature, got shape {features.shape}")
+        n_items = None if self.features is None else self._set_features()
         winner = as_index("winner", self.winner, n_items)
         if len(winner) == 0:
             raise ValueError("winner: expected at least one comparison, got none")
         loser = as_index("loser", self.loser, n_items, len(winner))
         annotator = as_index("annotator", self.annotator, None, len(winner))
+        if n_items is None:
+            n_items = int(max(winner.max(), loser.max())) + 1 if self.items is None else len(self.items)
+            object.__setattr__(self, "features", one_hot(n_items))
+            # What is no item of the names is told as an index out of range.
+            winner, loser = as_index("winner", winner, n_items), as_index("loser", loser, n_items)
         if (winner == loser).any():
             position = int(np.argmax(winner == loser))
             raise ValueError(
@@ -82,10 +98,46 @@ class Comparisons:
         items = tuple(range(n_items)) if self.items is None else tuple(self.items)
         if len(items) != n_items or len(set(items)) != n_items:
             raise ValueError(f"items: expected {n_items} different names, got {len(items)}: {items!r:.80}")
-        for name, value in [("features", features), ("winner", winner), ("loser", loser), ("annotator", annotator)]:
+        n_annotators = int(annotator.max()) + 1
+        annotators = range(n_annotators) if self.annotators is None else tuple(self.annotators)
+        if len(annotators) != n_annotators:
+            raise ValueError(f"annotators: expected {n_annotators} names, got {len(annotators)}: {annotators!r:.80}")
+        parts = {"winner": winner, "loser": loser, "annotator": annotator, "weight": self._checked_weight(len(winner))}
+        if self.winner_first is not None:
+            parts["winner_first"] = _as_mask("winner_first", self.winner_first, len(winner)).copy()
+        for name, value in parts.items():
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         object.__setattr__(self, "items", items)
+        object.__setattr__(self, "annotators", annotators)
+
+    def _set_features(self):
+        """Check the features that were given, and return how many items they are of."""
+        given: Any = self.features
+        if sparse.issparse(given):
+            if not is_one_hot(given):
+                raise ValueError(
+                    f"features: expected an array, or None for one-hot items, got a sparse matrix of {given.shape}"
+                )
+            given = one_hot(given.shape[0])
+        else:
+            given = as_float("features", given, ("n_items", "d")).copy()
+            if given.shape[1] == 0:
+                raise ValueError(f"features: expected at least one feature, got shape {given.shape}")
+            given.flags.writeable = False
+        object.__setattr__(self, "features", given)
+        return given.shape[0]
+
+    def _checked_weight(self, n):
+        if self.weight is None:
+            return np.ones(n)
+        weight = as_float("weight", self.weight, (n,))
+        if not (weight > 0).all():
+            row = int(np.argmax(weight <= 0))
+            raise ValueError(
+                f"weight: expected numbers above 0, got {weight[row]} at position {row}; leave such rows out"
+            )
+        return weight
 
     def __len__(self) -> int:
         return len(self.winner)
@@ -93,7 +145,7 @@ class Comparisons:
     @property
     def n_items(self) -> int:
         """The number of items."""
-        return len(self.features)
+        return np.shape(self.features)[0]  # type: ignore[arg-type]
 
     @cached_property
     def n_annotators(self) -> int:
@@ -101,10 +153,17 @@ class Comparisons:
         return int(self.annotator.max()) + 1
 
     @cached_property
+    def one_hot(self) -> bool:
+        """Whether items have no features but themselves: psi of item i is the i-th unit vector."""
+        return is_one_hot(self.features)
+
+    @cached_property
     def difference(self) -> NDArray[np.float64]:
-        """The differences of features, ``psi(winner) - psi(loser)``, shape (n, d)."""
-        difference = self.features[self.winner] - self.features[self.loser]
-        difference.flags.writeable = False
+        """The differences of features, ``psi(winner) - psi(loser)``, shape (n, d); sparse where features are."""
+        features: Any = self.features
+        difference = features[self.winner] - features[self.loser]
+        if not sparse.issparse(difference):
+            difference.flags.writeable = False
         return difference
 
     def take(self, annotators: ArrayLike) -> Comparisons:
@@ -118,8 +177,8 @@ class Comparisons:
         Returns
         -------
         Comparisons
-            Annotator k of the result is ``annotators[k]``; rows are sorted by annotator, each one's own in their old
-            order. Items keep their features and names.
+            Annotator k of the result is ``annotators[k]``, under the same name; rows are sorted by annotator, each
+            one's own in their old order. Items keep their features and names.
 
         Raises
         ------
@@ -139,7 +198,7 @@ class Comparisons:
         number = np.repeat(np.arange(len(annotators)), many)
         within = np.arange(len(number)) - (np.cumsum(many) - many)[number]
         rows = np.argsort(self.annotator, kind="stable")[begin[number] + within]
-        return replace(self, winner=self.winner[rows], loser=self.loser[rows], annotator=number)
+        return self._rows(rows, number, [self.annotators[i] for i in annotators])
 
     def where(self, mask: ArrayLike) -> Comparisons:
         """Return the comparisons in the rows where a mask is true; annotators keep their numbers, items their names.
@@ -165,10 +224,15 @@ class Comparisons:
         >>> comparisons.where(comparisons.winner == 1).annotator.tolist()
         [1, 2]
         """
-        mask = np.asarray(mask)
-        if mask.dtype != bool or mask.shape != (len(self),):
-            raise ValueError(f"mask: expected booleans of shape ({len(self)},), got {mask.dtype} of {mask.shape}")
-        return replace(self, winner=self.winner[mask], loser=self.loser[mask], annotator=self.annotator[mask])
+        rows = np.flatnonzero(_as_mask("mask", mask, len(self)))
+        return self._rows(rows, self.annotator[rows], self.annotators)
+
+    def _rows(self, rows, annotator, names):
+        """Return some rows, by annotators of some numbers and names; names behind the last number go."""
+        names = names[: int(annotator.max(initial=-1)) + 1]
+        shown = None if self.winner_first is None else self.winner_first[rows]
+        parts = {"winner": self.winner[rows], "loser": self.loser[rows], "weight": self.weight[rows]}
+        return replace(self, **parts, annotator=annotator, annotators=names, winner_first=shown)
 
     @classmethod
     def from_frame(cls, df: pd.DataFrame, features: pd.DataFrame | None = None) -> Comparisons:
@@ -176,22 +240,23 @@ class Comparisons:
 
         Parameters
         ----------
-        df : pandas.DataFrame
-            Columns respondent, first, second (names of items) and choice ('first' or 'second'). Respondents are
-            numbered in sorted order.
+        df : pandas.DataFrame, or another table
+            Columns respondent, first, second (names of items, in the order in which they were shown) and choice
+            ('first' or 'second'). Respondents are numbered in sorted order, and keep their names.
         features : pandas.DataFrame, shape (n_items, d), optional
             One row an item, indexed by its name. Without it items are one-hot, in sorted order.
 
         Returns
         -------
         Comparisons
-            With the items' names.
+            With the names of items and annotators.
 
         Raises
         ------
         ValueError
-            On a missing column, a missing value, an unknown choice, names that cannot be sorted, an item without
-            features, an item compared with itself, or an empty table.
+            On a missing column or one that stands there twice, a missing value, an unknown choice, names that cannot
+            be sorted, an item without features, more one-hot items than choices, an item compared with itself, an
+            empty table, or what is no table. (`read_comparisons` takes other columns, words, ties and files.)
 
         Examples
         --------
@@ -203,41 +268,49 @@ class Comparisons:
         >>> comparisons.items, comparisons.winner.tolist(), comparisons.annotator.tolist()
         (('milk', 'tea'), [1, 1], [0, 1])
         """
+        from ._frames import as_frame, in_order, one_column, positions  # pandas is slow to import
+
+        df = as_frame(df, "df")
+        columns = {}
         missing = [name for name in ("respondent", "first", "second", "choice") if name not in df.columns]
         if missing:
             raise ValueError(f"df: expected columns respondent, first, second, choice; missing {', '.join(missing)}")
         if len(df) == 0:
             raise ValueError("df: expected at least one comparison, got an empty table")
         for name in ("respondent", "first", "second", "choice"):
-            if df[name].isna().any():
-                raise ValueError(
-                    f"df: expected no missing values, got one in column {name}, row {df[name].isna().argmax()}"
-                )
-        unknown = ~df["choice"].isin(["first", "second"])
+            columns[name] = one_column(df, name, "df")
+            absent = columns[name].isna().to_numpy()
+            if absent.any():
+                raise ValueError(f"df: expected no missing values, got one in column {name}, row {absent.argmax()}")
+        chose_first = (columns["choice"] == "first").to_numpy(dtype=bool)
+        unknown = ~chose_first & ~(columns["choice"] == "second").to_numpy(dtype=bool)
         if unknown.any():
             row = int(unknown.argmax())
-            raise ValueError(f"df: expected choice 'first' or 'second', got {df['choice'].iloc[row]!r} in row {row}")
-        named = _in_order("first, second", [*df["first"], *df["second"]])
-        items = named if features is None else list(features.index)
-        absent = sorted(set(named) - set(items))
-        if absent:
-            raise ValueError(f"features: expected a row for every item, got none for {absent[0]!r}")
-        position = {item: i for i, item in enumerate(items)}
-        first, second = (df[name].map(position).to_numpy(dtype=np.int64) for name in ("first", "second"))
-        chose_first = (df["choice"] == "first").to_numpy()
-        number = {respondent: i for i, respondent in enumerate(_in_order("respondent", df["respondent"]))}
+            raise ValueError(
+                f"df: expected choice 'first' or 'second', got {columns['choice'].iloc[row]!r} in row {row}; "
+                "read_comparisons takes other words, ties among them"
+            )
+        (first, second), items = in_order("df", "first, second", columns["first"], columns["second"])
+        (annotator,), annotators = in_order("df", "respondent", columns["respondent"])
+        array = None
+        if features is not None:
+            at, items, array = positions(items, features)
+            first, second = at[first], at[second]
+        else:
+            needs_features(len(items), len(df), "df")
         return cls(
-            features=np.eye(len(items)) if features is None else features.to_numpy(),
+            features=array,
             winner=np.where(chose_first, first, second),
             loser=np.where(chose_first, second, first),
-            annotator=df["respondent"].map(number).to_numpy(dtype=np.int64),
+            annotator=annotator,
             items=tuple(items),
+            annotators=annotators,
+            winner_first=chose_first,
         )
 
 
-def _in_order(columns, names):
-    """Return the different names in sorted order; ValueError where they cannot be ordered."""
-    try:
-        return sorted(set(names))
-    except TypeError as error:
-        raise ValueError(f"df: expected names of one type in column {columns}, got a mixture ({error})") from error
+def _as_mask(name, mask, n):
+    mask = np.asarray(mask)
+    if mask.dtype != bool or mask.shape != (n,):
+        raise ValueError(f"{name}: expected booleans of shape ({n},), got {mask.dtype} of {mask.shape}")
+    return mask

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
-from .._newton import newton_step
-from .._validation import as_float, is_count
+from .._validation import as_float, as_policy, is_count
 from .._warnings import warn
-from ._counts import Counts
-from ._em import climb, first_step, follow, posterior
-from ._logistic import rank
+from ._edges import counts_of, free_numbers
+from ._em import climb, first_step, follow
+from ._finish import finish
 from ._starts import search
 from .comparisons import Comparisons
 from .rewards import annotator_log_likelihood
@@ -46,6 +45,11 @@ class MixtureFit:
         Whether the objective has settled.
     n_iter : int
         The number of passes over all data.
+    careless : ndarray, shape (n_annotators,), or None
+        The posterior probability that an annotator chooses at random; None where that was not asked. Rows of
+        `responsibilities` then sum to one less this.
+    careless_share : float
+        The share c of those who choose at random. `weights` are the shares among the others, and sum to one.
 
     Examples
     --------
@@ -65,6 +69,8 @@ class MixtureFit:
     history: NDArray[np.float64]
     converged: bool
     n_iter: int
+    careless: NDArray[np.float64] | None = None
+    careless_share: float = 0.0
 
     def posterior(self, comparisons: Comparisons) -> NDArray[np.float64]:
         """Return the probability of every group for each annotator, old or new, ``eta(u) L_i(phi_u) / sum``.
@@ -77,7 +83,8 @@ class MixtureFit:
         Returns
         -------
         ndarray, shape (n_annotators, K)
-            Rows sum to one; the shares where an annotator made no comparison.
+            Rows sum to one, or to one less the probability that somebody chooses at random; the shares where an
+            annotator made no comparison.
 
         Raises
         ------
@@ -95,12 +102,13 @@ class MixtureFit:
         >>> fit.posterior(Comparisons(np.eye(2), winner=[0, 0], loser=[1, 1], annotator=[0, 0])).round(3).tolist()
         [[0.982, 0.018]]
         """
-        return softmax(self._joint(comparisons), axis=1)
+        return softmax(self._joint(comparisons), axis=1)[:, : len(self.weights)]
 
     def bic(self, comparisons: Comparisons) -> float:
         """Return the Bayesian information criterion, ``-2 log L + p log n``; smaller is better.
 
-        n is the number of annotators, and p = K r + K - 1 with r the rank of the compared differences. What n counts
+        n is the number of annotators, and p = K r + K - 1 with r the rank of the compared differences (one more where
+        some may be careless). What n counts
         is a choice: `select_n_groups` also reports the value with n comparisons.
 
         Parameters
@@ -136,12 +144,17 @@ class MixtureFit:
 
     def _criterion(self, comparisons, n):
         k = len(self.weights)
-        n_parameters = k * rank(comparisons.difference) + k - 1
+        n_parameters = k * free_numbers(comparisons) + k - 1 + (self.careless is not None)
         return float(-2 * logsumexp(self._joint(comparisons), axis=1).sum() + n_parameters * np.log(n))
 
     def _joint(self, comparisons):
         with np.errstate(divide="ignore"):
-            return annotator_log_likelihood(self.parameters, comparisons).T + np.log(self.weights)
+            joint = annotator_log_likelihood(self.parameters, comparisons).T + np.log(self.weights)
+            if self.careless is None:
+                return joint
+            count = np.bincount(comparisons.annotator, comparisons.weight, comparisons.n_annotators)
+            at_random = np.log(self.careless_share) - np.log(2) * count
+            return np.column_stack([joint + np.log1p(-self.careless_share), at_random])
 
 
 def fit_mixture(
@@ -155,6 +168,7 @@ def fit_mixture(
     l2: float = 0.0,
     seed: int | np.random.Generator = 0,
     start: ArrayLike | None = None,
+    careless: bool = False,
 ) -> MixtureFit:
     """Fit shares eta and parameters phi_u of K groups of annotators by expectation-maximisation.
 
@@ -164,6 +178,10 @@ def fit_mixture(
                  hard: q_i(u) = 1 for the u of largest L_i(phi_u); the shares are not used
         M-step   eta = mean of q; phi_u a safeguarded Newton step up
                  sum_i q_i(u) log L_i(phi_u) - (l2 / 2) ||phi_u||^2
+
+    With ``careless`` there is one component more, of reward zero, for people who choose at random: its share is
+    estimated, and it is no group: `weights` and `parameters` are those of the others, so that nobody who merely clicks
+    is ever the worst-off.
 
     One step is enough for the objective never to fall: the observed-data log-likelihood (soft) or
     ``sum_i max_u log L_i(phi_u)`` (hard), both minus the penalty.
@@ -199,7 +217,9 @@ def fit_mixture(
     seed : int or numpy.random.Generator
         Where the starts and the subsample come from.
     start : array_like, shape (n_annotators, K), optional
-        Responsibilities to begin with, instead of restarts; rows sum to one.
+        Responsibilities to begin with, instead of restarts; rows sum to one. With `careless` one column more, the last.
+    careless : bool
+        Whether some may choose at random.
 
     Returns
     -------
@@ -236,83 +256,21 @@ def fit_mixture(
     """
     l2, tol = _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol)
     rng = np.random.default_rng(seed)
-    counts = Counts.of(comparisons, l2)
-    if not counts.z.shape[1]:
+    counts = counts_of(comparisons, l2)
+    if not counts.n_parameters:
         raise ValueError("comparisons: expected some compared items whose features differ, got none")
-    if start is None and n_groups > 1:
-        best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng)
+    idle = int(careless)
+    if start is None and n_groups + idle > 1:
+        best = search(comparisons, counts, n_groups, assignment, n_restarts, max_iter, tol, rng, idle)
     else:
-        q = np.ones((comparisons.n_annotators, 1)) if start is None else _as_responsibilities(start, counts, n_groups)
-        shares, phi = first_step(counts, q[:, None])
-        best = follow(counts, climb(counts, shares, phi, assignment, max_iter, tol), assignment, max_iter, tol)
+        ones = np.ones((comparisons.n_annotators, 1))
+        q = ones if start is None else _as_responsibilities(start, counts, n_groups + idle)
+        shares, phi = first_step(counts, q[:, None], idle)
+        run = climb(counts, shares, phi, assignment, max_iter, tol, idle)
+        best = follow(counts, run, assignment, max_iter, tol, idle)
     if not best.converged:
         warn(f"fit_mixture: stopped at max_iter={max_iter} before the objective settled to {tol:g}")
-    return _finish(counts, best, assignment == "hard", tol)
-
-
-def _finish(counts, best, hard, tol):
-    """Return the best climb as a MixtureFit, groups by falling share; warn of what they are not."""
-    shares, phi, value = best.shares, best.phi, best.history[-1]
-    likelihood, down = counts.log_likelihood(phi)
-    if hard:
-        # The shares of the last assignment, not of the one before the last step.
-        shares = posterior(likelihood, shares, True)[1].mean(axis=0)
-    order = np.argsort(-shares, kind="stable")
-    shares, phi, likelihood, down = shares[order], phi[order], likelihood[:, order], down[:, order]
-    q = posterior(likelihood, shares, hard)[1]
-    if not counts.penalty.any():
-        _warn_of_divergence(counts, best.converged, shares, phi, down, q)
-    if len(shares) > 1:
-        fewer, n_fewer = _best_of_fewer(counts, value, likelihood, q, shares, phi, hard)
-        if value <= fewer + tol * max(abs(value), 1.0):
-            warn(
-                f"fit_mixture: the objective (log-likelihood minus penalty) of {len(shares)} groups, {value:.3f}, is "
-                f"not above that of {n_fewer}, {fewer:.3f}: some group has found nothing; expected more restarts, "
-                "another seed or start, fewer groups, or a smaller l2"
-            )
-    return MixtureFit(
-        weights=shares,
-        parameters=phi @ counts.coordinates.T,
-        responsibilities=q,
-        log_likelihood=float(posterior(likelihood, shares, False)[0].sum()),
-        history=best.history,
-        converged=best.converged,
-        n_iter=len(best.history) - 1,
-    )
-
-
-def _warn_of_divergence(counts, converged, shares, phi, down, q):
-    """Warn where some reward still grows though the likelihood has become flat."""
-    # On an exponential tail Newton's step is one logit long, however flat the likelihood has become.
-    step = newton_step(*reversed(counts.derivatives(phi, down, q)))
-    stride, reach = (np.abs(counts.z @ part[shares > 0].T).max() for part in (step, phi))
-    if stride > 0.3 and (converged or reach > 30):
-        warn(
-            f"fit_mixture: a margin of {reach:.0f} logits and rising; the choices within some group are separable, or "
-            "nearly, and its reward diverges; expected overlapping choices or l2 > 0"
-        )
-
-
-def _best_of_fewer(counts, value, likelihood, q, shares, phi, hard):
-    """Return the objective and the number of groups of the best smaller mixture at hand.
-
-    These are the best single reward, exact as that problem is convex, and the mixture without one of its groups, whose
-    share goes to the group that explains its annotators best.
-    """
-    alone = climb(counts, np.ones((1, 1)), (shares @ phi)[None, None], "soft", 1, 1e-9)
-    first, second = (float(values[0]) for values in alone.history)
-    if second + 10 * (second - first) >= value:
-        # Each step of Newton's method gains less than the one before; only here can they reach so far.
-        alone = climb(counts, alone.shares, alone.phi, "soft", 100, 1e-9)
-    found = [(float(alone.value[0]), 1)]
-    ridge = np.einsum("ki,ij,kj->k", phi, counts.penalty, phi) / 2
-    for k in range(len(shares)):
-        others = np.flatnonzero(np.arange(len(shares)) != k)
-        share = shares[others]
-        share[np.argmax(q[:, k] @ likelihood[:, others])] += shares[k]
-        without = posterior(likelihood[:, others], share, hard)[0].sum() - ridge[others].sum()
-        found.append((float(without), len(share)))
-    return max(found)
+    return MixtureFit(**finish(counts, best, assignment == "hard", tol, idle))
 
 
 def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
@@ -337,7 +295,10 @@ def _check(comparisons, n_groups, assignment, n_restarts, max_iter, l2, tol):
 def _as_responsibilities(start, counts, n_groups):
     q = as_float("start", start, (counts.won.shape[0], n_groups))
     bad = (q < 0).any(axis=1) | (np.abs(q.sum(axis=1) - 1) > 1e-9)
-    if bad.any():
+    if not bad.any():
+        return q
+    try:
+        return as_policy("start", q)  # in single precision sums are that far off
+    except ValueError as error:
         row = int(np.argmax(bad))
-        raise ValueError(f"start: expected rows that are distributions, got {q[row]!r:.80} in row {row}")
-    return q
+        raise ValueError(f"start: expected rows that are distributions, got {q[row]!r:.80} in row {row}") from error

@@ -9,8 +9,12 @@ from scipy.special import expit, log_expit
 
 from .._validation import as_float
 from .._warnings import warn
-from ._logistic import fit_logistic, rank
+from ._graph import Edges, refuse_separable
+from ._logistic import OfEdges, climb, fit_logistic, rank
 from .comparisons import Comparisons
+
+# Up to so many items without features a dense matrix of pairs is as fast as the graph.
+_FEW_ITEMS = 32
 
 __all__ = ["annotator_agreement", "annotator_log_likelihood", "bradley_terry", "fit_bradley_terry"]
 
@@ -50,12 +54,15 @@ def fit_bradley_terry(
 
         sum_i w_i log sigma(<phi, psi(winner_i) - psi(loser_i)>) - (l2 / 2) ||phi||^2
 
+    Items without features may be many: their rewards are found on the graph of compared pairs, without a matrix of
+    comparisons by items, and so is whether all rewards are finite.
+
     Parameters
     ----------
     comparisons : Comparisons
-        The choices to explain.
+        The choices to explain; each counts its own weight.
     sample_weight : array_like, shape (n,), optional
-        Non-negative weight of every comparison, one above zero; without it each counts one.
+        A further weight of every comparison, non-negative, one above zero; w is the product.
     l2 : float
         The strength of the ridge penalty on the summed log-likelihood, at least 0.
 
@@ -67,14 +74,15 @@ def fit_bradley_terry(
     Raises
     ------
     ValueError
-        On bad weights, a negative l2, or separable data without l2: some reward then explains every choice, and the
-        likelihood has no finite maximum.
+        On bad weights, a negative l2, or separable data without l2: some direction of the reward then contradicts no
+        choice, and the likelihood has no finite maximum. Names an item that was always chosen, or never, where items
+        have no features.
 
     Warns
     -----
     UserWarning
         When the compared pairs do not connect all items: contrasts between unconnected parts are then set by the
-        minimum norm, not by the data.
+        minimum norm, not by the data. Names an item of the smallest part, where items have no features.
     RuntimeWarning
         When Newton's method does not settle.
 
@@ -103,19 +111,43 @@ def fit_bradley_terry(
         raise ValueError(
             f"sample_weight: expected non-negative weights, one above 0, got range [{weight.min()}, {weight.max()}]"
         )
+    weight = weight * comparisons.weight
+    if comparisons.one_hot:
+        return _fit_items(comparisons, weight, l2)
     difference, wins, losses = _by_pair(comparisons, weight)
-    centred = comparisons.features - comparisons.features.mean(axis=0)
-    if rank(difference) < rank(centred):
-        warn(
-            "comparisons: the compared pairs do not connect all items; rewards across unconnected parts are not "
-            "comparable, the minimum-norm solution is returned",
-            UserWarning,
-        )
+    features = np.asarray(comparisons.features)
+    if rank(difference) < rank(features - features.mean(axis=0)):
+        _warn_unconnected("")
     return fit_logistic(difference, wins, losses, l2)
 
 
+def _fit_items(comparisons, weight, l2):
+    """Fit one reward an item; which parts are connected, and whether all is finite, the graph of choices says."""
+    first, second, wins, losses = _pairs(comparisons, weight)
+    edges = Edges(comparisons.n_items, first, second)
+    size = np.bincount(edges.component)
+    if len(size) > 1:
+        part = np.flatnonzero(edges.component == size.argmin())
+        others = f" with {len(part) - 1} others" if len(part) > 1 else ""
+        _warn_unconnected(f" ({len(size)} parts, the smallest is {comparisons.items[part[0]]!r}{others})")
+    if l2 == 0:
+        refuse_separable(comparisons, weight > 0)
+    if comparisons.n_items <= _FEW_ITEMS:
+        return fit_logistic(comparisons.features[first] - comparisons.features[second], wins, losses, l2)
+    phi = climb(OfEdges(edges, wins, losses, l2), wins, losses)
+    return edges.centred(phi)
+
+
+def _warn_unconnected(which):
+    warn(
+        f"comparisons: the compared pairs do not connect all items{which}; rewards across unconnected parts are not "
+        "comparable, the minimum-norm solution is returned",
+        UserWarning,
+    )
+
+
 def annotator_log_likelihood(parameters: ArrayLike, comparisons: Comparisons) -> NDArray[np.float64]:
-    """Return each annotator's log-likelihood, ``sum_j log sigma(<phi, Dpsi_ij>)`` over their comparisons j.
+    """Return each annotator's log-likelihood, ``sum_j w_ij log sigma(<phi, Dpsi_ij>)`` over their comparisons j.
 
     Parameters
     ----------
@@ -149,6 +181,8 @@ def annotator_log_likelihood(parameters: ArrayLike, comparisons: Comparisons) ->
 def annotator_agreement(parameters: ArrayLike, comparisons: Comparisons) -> NDArray[np.float64]:
     """Return the share of each annotator's comparisons whose winner has the higher reward; equal rewards count half.
 
+    Each comparison counts its weight.
+
     Parameters
     ----------
     parameters : array_like, shape (d,) or (U, d)
@@ -176,12 +210,12 @@ def annotator_agreement(parameters: ArrayLike, comparisons: Comparisons) -> NDAr
     [0.667]
     """
     agreed = _sum_by_annotator(parameters, comparisons, lambda margin: np.heaviside(margin, 0.5))
-    count = np.bincount(comparisons.annotator, minlength=comparisons.n_annotators)
+    count = np.bincount(comparisons.annotator, weights=comparisons.weight, minlength=comparisons.n_annotators)
     return np.divide(agreed, count, out=np.full_like(agreed, np.nan), where=count > 0)
 
 
 def _sum_by_annotator(parameters, comparisons, score):
-    """Sum score(margin) over each annotator's comparisons, for one parameter or for every row of several."""
+    """Sum w score(margin) over each annotator's comparisons, for one parameter or for every row of several."""
     d = comparisons.features.shape[1]
     shape = (d,) if np.ndim(parameters) == 1 else ("U", d)
     parameters = as_float("parameters", parameters, shape)
@@ -190,17 +224,34 @@ def _sum_by_annotator(parameters, comparisons, score):
         return np.array([_sum_by_annotator(row, comparisons, score) for row in parameters])
     rewards = comparisons.features @ parameters
     margin = rewards[comparisons.winner] - rewards[comparisons.loser]
-    return np.bincount(comparisons.annotator, weights=score(margin), minlength=comparisons.n_annotators)
+    return np.bincount(
+        comparisons.annotator, weights=comparisons.weight * score(margin), minlength=comparisons.n_annotators
+    )
 
 
 def _by_pair(comparisons, weight):
     """Return (difference, wins, losses): one row an unordered pair where items are few, else one a comparison."""
-    n_items = comparisons.n_items
-    if n_items**2 > len(comparisons):
+    if comparisons.n_items**2 > len(comparisons):
         kept = weight > 0
         difference = comparisons.difference if kept.all() else comparisons.difference[kept]
         return difference, weight[kept], None
-    key = comparisons.winner * n_items + comparisons.loser
-    table = np.bincount(key, weights=weight, minlength=n_items**2).reshape(n_items, n_items)
-    first, second = np.nonzero(np.triu(table + table.T, 1))
-    return comparisons.features[first] - comparisons.features[second], table[first, second], table[second, first]
+    first, second, wins, losses = _pairs(comparisons, weight)
+    return comparisons.features[first] - comparisons.features[second], wins, losses
+
+
+def _pairs(comparisons, weight):
+    """Return every unordered pair that was compared, its items in order, and the weight of choices for each of them."""
+    n_items = comparisons.n_items
+    if n_items**2 <= 4 * len(comparisons):
+        key = comparisons.winner * n_items + comparisons.loser
+        table = np.bincount(key, weights=weight, minlength=n_items**2).reshape(n_items, n_items)
+        first, second = np.nonzero(np.triu(table + table.T, 1))
+        return first, second, table[first, second], table[second, first]
+    low, high = np.minimum(comparisons.winner, comparisons.loser), np.maximum(comparisons.winner, comparisons.loser)
+    counted = weight > 0
+    pairs, row = np.unique((low * n_items + high)[counted], return_inverse=True)
+    won = comparisons.winner[counted] == low[counted]
+    wins, losses = (
+        np.bincount(row, weights=np.where(part, weight[counted], 0.0), minlength=len(pairs)) for part in (won, ~won)
+    )
+    return pairs // n_items, pairs % n_items, wins, losses

@@ -43,7 +43,8 @@ def select_n_groups(
     candidates : iterable of int
         Numbers of groups to compare.
     criterion : {"heldout", "bic", "bic_comparisons"}
-        What decides the column 'chosen': held-out annotators, or BIC with n annotators or n comparisons.
+        What decides the column 'chosen': held-out annotators, or BIC with n annotators or n comparisons, which
+        count their weight.
     n_folds : int
         The number of folds, from 2 to the number of annotators.
     seed : int
@@ -123,7 +124,7 @@ def select_n_groups(
             )
         for sentence in said:
             warn(f"select_n_groups: with {k} groups, {sentence}")
-        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, len(comparisons))
+        bic, by_comparisons = whole.bic(comparisons), whole._criterion(comparisons, comparisons.weight.sum())
         rows.append((k, whole.log_likelihood, bic, by_comparisons, heldout.mean()))
         scores.append(heldout)
     columns = ["n_groups", "log_likelihood", "bic", "bic_comparisons", "heldout"]

@@ -83,6 +83,8 @@ class TestNames:
             ("lm.results", False, False, False),
             ("lm.analysis", False, False, False),
             ("lm.step", False, False, False),
+            ("preferences._frames", False, False, False),
+            ("preferences.tables", False, False, False),
             ("book.claims", False, False, False),
         ],
     )
@@ -116,6 +118,7 @@ class TestNames:
         )
         run += " _warnings alignment._parts alignment.welfare preferences._counts preferences._em preferences._logistic"
         run += " preferences._starts preferences.comparisons preferences.mixture preferences.rewards"
+        run += " preferences._edges preferences._finish preferences._graph preferences._one_hot"
         # A choice among texts, weights from texts and regret solve an exact problem: the solver is code of the runs.
         run += " lm._making lm.combined lm.prediction lm.trainer _precise alignment._barrier alignment._dual"
         run += " alignment.bargaining alignment.policies alignment.solution"
