@@ -22,6 +22,7 @@ _ROWS_OF_A_USER = 75
 
 
 def llmfao(frame, items):
+    """Return the rows of the public table `llmfao` in the common form."""
     import pandas as pd
 
     first, second = frame["left"], frame["right"]
@@ -40,6 +41,7 @@ def llmfao(frame, items):
 
 
 def chatbot_arena(frame, items):
+    """Return the rows of the public table `chatbot_arena` in the common form."""
     rows = []
     for row in frame.to_dict("records"):
         talks = [_nested(row[f"conversation_{side}"]) for side in "ab"]
@@ -114,6 +116,7 @@ def collective_alignment(frame, items, block="personal"):
 
 
 def multipref(frame, items):
+    """Return the rows of the public table `multipref` in the common form."""
     rows = []
     for row in frame.to_dict("records"):
         prompt, answers = row["text"], [row["completion_a"], row["completion_b"]]

@@ -31,10 +31,14 @@ class TableReport:
         Rows that came in; rankings and answers of several turns are expanded first where a preset says so.
     votes : int
         Choices that are left, a tie counted once.
-    people, items : int
-        How many annotators and items are left.
-    ties, both_bad : int
-        Votes for neither, and among them those that called both bad.
+    people : int
+        How many annotators are left.
+    items : int
+        How many items are left.
+    ties : int
+        Votes for neither.
+    both_bad : int
+        Those among them that called both bad.
     dropped : dict of str to int
         Rows left out, by reason.
     changed : dict of str to int
@@ -112,11 +116,16 @@ def read_comparisons(
     source : path, or table
         A file, CSV, JSON lines or Parquet; or a frame of pandas, polars or pyarrow, a ``datasets.Dataset``, a list of
         dictionaries. Whatever stands in a CSV file is read as text: an id keeps its zeros.
-    annotator, first, second, choice : str
-        The columns: who chose, the two items in the order in which they were shown, and what was chosen. Choices are
-        words (first/second, left/right, a/b, 1/2, tie, both bad, ...), names of items, or scores with a sign. Without
-        `first` and `second` they are rankings, 'B>A=C' or a list, best first: every pair is a comparison, and a ranking
-        counts one in all.
+    annotator : str
+        The column that says who chose.
+    first : str, optional
+        The column with the item that was shown first.
+    second : str, optional
+        The column with the other one.
+    choice : str
+        The column with what was chosen: words (first/second, left/right, a/b, 1/2, tie, both bad, ...), names of items,
+        or scores with a sign. Without `first` and `second` it holds rankings, 'B>A=C' or a list, best first: every pair
+        is a comparison, and a ranking counts one in all.
     ties : {"half", "drop", "error"}
         A tie is half a choice either way, is left out, or is refused; so is "both bad".
     weight : str, optional
