@@ -36,9 +36,9 @@ class TableReport:
     items : int
         How many items are left.
     ties : int
-        Votes for neither.
+        Votes for neither that called the two equal.
     both_bad : int
-        Those among them that called both bad.
+        Votes for neither that called both bad; they are no ties.
     dropped : dict of str to int
         Rows left out, by reason.
     changed : dict of str to int
