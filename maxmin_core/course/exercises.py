@@ -99,8 +99,8 @@ def check_exercise(exercise: str, *answers: Callable[..., Any], seed: int = 0) -
     --------
     >>> def count_texts(n_tokens, longest): return n_tokens**longest
     >>> print(check_exercise("ex-count", count_texts))
-    0 of 2 properties hold.
-    * **does not hold**: the number of texts of at most one token
+    1 of 2 properties hold.
+    * holds: the number of texts of at most one token
     * **does not hold**: the number of texts, for small vocabularies and lengths
     """
     if exercise not in _JUDGES:
