@@ -185,7 +185,7 @@ def _page(assignment, notebook, file):
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _labels(assignment, notebook) -> dict[int, list[str]]:
+def _labels(assignment: Assignment, notebook: dict[str, Any]) -> dict[int, list[str]]:
     """The anchors of a notebook's tasks, by the number of the cell that has the task's heading."""
     found: dict[int, list[str]] = {}
     heading = None
@@ -202,10 +202,10 @@ def _anchor(assignment, task):
     return f"task-{assignment}-{task}".replace("_", "-")
 
 
-def _headings(assignment) -> dict[str, str]:
+def _headings(assignment: Assignment) -> dict[str, str]:
     """What the tasks of an assignment are called in a text: ``task 2``."""
     notebook = assignment.student()
-    told = {}
+    told: dict[str, str] = {}
     for number, anchors in _labels(assignment, notebook).items():
         heading = _HEADING.search(cell_source(notebook["cells"][number]))
         assert heading is not None

@@ -26,3 +26,8 @@ def pair(found: Any, first: tuple[int | None, ...], second: tuple[int | None, ..
     if not isinstance(found, tuple | list) or len(found) != 2:
         raise AnswerError("two results are expected")
     return numbers(found[0], first), numbers(found[1], second)
+
+
+def close(both: np.ndarray, rtol: float = 1e-5, atol: float = 1e-8) -> bool:
+    """Return whether answers, the first row, are as near to the truth, the second, as that."""
+    return bool(np.allclose(both[0], both[1], rtol=rtol, atol=atol))

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import brentq, linprog, minimize
 from scipy.special import rel_entr, softmax
 
-from ._exercise_answers import numbers, pair
+from ._exercise_answers import close, numbers, pair
 from .judging import AnswerError, Ask, Check
 
 Checks = Iterator[Check]
@@ -113,10 +113,8 @@ def guarantee(ask: Ask, rng: np.random.Generator) -> Checks:
         truth = average[grid <= growth * share].min(), average[distance <= radius].min()
         near.append((numbers(ask("two_guarantees", values.copy(), share, growth, radius), (2,)), truth))
     grown, ball = (np.array([[found[i], truth[i]] for found, truth in near]) for i in (0, 1))
-    yield Check(
-        1, bool(np.allclose(*grown.T, atol=1e-3)), "what holds while the second group grows by no more than this"
-    )
-    yield Check(1, bool(np.allclose(*ball.T, atol=1e-3)), "what holds within this chi-square distance")
+    yield Check(1, close(grown.T, atol=1e-3), "what holds while the second group grows by no more than this")
+    yield Check(1, close(ball.T, atol=1e-3), "what holds within this chi-square distance")
 
 
 def halfway(ask: Ask, rng: np.random.Generator) -> Checks:
@@ -189,4 +187,4 @@ def chernoff(ask: Ask, rng: np.random.Generator) -> Checks:
         found = float(numbers(ask("safe_margin", n, float(beta), confidence), ()))
         right = brentq(lambda t, n=n, b=beta, c=confidence: np.exp(-n * t / b) - (1 - c), 0, 10 * beta, xtol=1e-15)
         near.append((found, right))
-    yield Check(1, bool(np.allclose(*np.transpose(near), rtol=1e-2, atol=0)), "the margin, to one part in a hundred")
+    yield Check(1, close(np.transpose(near), rtol=1e-2, atol=0), "the margin, to one part in a hundred")

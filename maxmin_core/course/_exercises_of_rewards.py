@@ -13,7 +13,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, log_softmax, logit, logsumexp, rel_entr, softmax
 from scipy.stats import binom
 
-from ._exercise_answers import numbers, pair
+from ._exercise_answers import close, numbers, pair
 from .judging import AnswerError, Ask, Check
 
 Checks = Iterator[Check]
@@ -96,7 +96,7 @@ def opposite(ask: Ask, rng: np.random.Generator) -> Checks:
         best = -search(lambda q, t=theta, b=beta: -value(q, t, b))
         price = search(lambda q, t=theta, b=beta, m=best: max(m - value(q, t, b), m - value(1 - q, t, b)))
         near.append((float(numbers(ask("price_of_opposites", theta, beta), ())), price))
-    holds = np.allclose(*np.transpose(near), atol=1e-6)
+    holds = close(np.transpose(near), atol=1e-6)
     yield Check(1, bool(holds), "no policy's larger gap is smaller, and one policy's is as small")
     theta = rng.uniform(1, 2)
     found = float(numbers(ask("price_of_opposites", theta, theta / 2000), ()))
@@ -155,7 +155,7 @@ def posterior(ask: Ask, rng: np.random.Generator) -> Checks:
     for _ in range(3):
         case = rng.dirichlet(np.ones(3)), rng.uniform(0.1, 0.9, size=3), rng.random(6) < 0.5
         near.append((float(numbers(ask("posterior_of_first", *case), ())), exact(*case)))
-    yield Check(1, bool(np.allclose(*np.transpose(near))), "three groups of other shares and six choices")
+    yield Check(1, close(np.transpose(near)), "three groups of other shares and six choices")
     targets, right = [0.6, 0.9, 0.99, 0.9999], True
     for target in targets:
         n = float(numbers(ask("how_many_in_a_row", target), ()))
