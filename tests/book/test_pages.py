@@ -33,7 +33,8 @@ PAGES = [
     "book/data.html",
     "book/report.html",
     "book/references.html",
-    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm", "book")),
+    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm")),
+    *(f"book/api/{room}.html" for room in ("course", "book")),
 ]
 CHAPTER = "notebooks/01_one_reward.html"
 
