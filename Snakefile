@@ -30,6 +30,8 @@ OUT = f"_build/{PROFILE}"
 CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
 MADE = {number: str(made_by(chapter, Path(OUT))) for number, chapter in CHAPTERS.items()}
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
+# Their pages show the students' versions.
+ASSIGNMENTS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks" / "assignments").glob("a*.ipynb"))]
 # Recorded studies, of which CI makes one run each again.
 RECORDED = [name for name in STUDIES if (ROOT / "book" / "studies" / f"{name}.json").exists()]
 AGAIN = RECORDED if PROFILE == "cpu" and config.get("rerun") else []
@@ -52,6 +54,7 @@ rule pages:
         MADE.values(),
         [f"{OUT}/studies/{name}" for name in AGAIN],
         PROSE,
+        ASSIGNMENTS,
         ["_config.yml", "_toc.yml", "requirements.lock"],
     output:
         # The pages are swapped in whole, outside of Snakemake's sight: it would delete them before it makes new ones.

@@ -26,6 +26,7 @@ SLOW = {
     "test_every_step_encloses_the_optimum",
     "test_each_minimum_is_at_most_the_one_before",
     "test_each_policy_is_best_at_its_own_problem",
+    "test_feedback_holds_no_solution_and_no_line_of_a_judge",
     "test_fifty_seeds_reach_the_best_likelihood",
     "test_feedback_and_plain_answers",
     "test_gibbs_by_a_general_optimiser",

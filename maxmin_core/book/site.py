@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._files import read_json, write_whole
 from . import require_book
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
+from .assignments import assignment_pages, assignment_tables
 from .chapters import all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
 from .reference import reference_pages
@@ -53,7 +54,7 @@ def judge_runs(root: Path, folder: Path) -> "pd.DataFrame":
 
 
 def stage(root: Path, folder: Path) -> Path:
-    """Lay out the book's source: prose, executed chapters, tables of what was measured, the reference.
+    """Lay out the book's source: prose, executed chapters, assignments, tables of what was measured, the reference.
 
     A file whose content did not change keeps its time, so that Sphinx reads only what is new.
 
@@ -78,6 +79,7 @@ def stage(root: Path, folder: Path) -> Path:
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
         pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
+    pages |= assignment_pages(root)
     generated = Path("book") / "_generated"
     runs = [metrics[chapter.number] for chapter in chapters]
     judged, spent = judge_runs(root, folder), _spent(root, chapters, runs)
@@ -88,6 +90,7 @@ def stage(root: Path, folder: Path) -> Path:
         "exceptions": exceptions(judged),
         "runs": run_tables(runs, spent),
     }
+    made |= assignment_tables(root)
     made |= {f"api/{room}": text for room, text in reference_pages().items()}
     pages |= {generated / f"{name}.md": text.encode() for name, text in made.items()}
     for path in source.rglob("*"):

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ from .submissions import find_submissions, safe_name
 __all__ = ["add_course", "check"]
 
 _BOOK = Path(__file__).resolve().parents[2]
+_FORMGRADER = "call jupyter lab in the course's folder, and open http://localhost:8888/formgrader"
 
 
 def add_course(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +85,9 @@ def check(notebook: Path, name: str) -> int:
 def _new(options):
     course = new_course(options.folder, _BOOK)
     _say(f"{course.folder}: made. Keep it private: it holds the seed of the hidden checks.")
-    _say(f"next: cd {options.folder}; maxmin course release a1")
+    # Where the environment is not activated, the command is not found in another folder.
+    maxmin = "maxmin" if shutil.which("maxmin") else Path(sys.executable).with_name("maxmin")
+    _say(f"next: cd {options.folder}; {maxmin} course release a1")
 
 
 def _release(options):
@@ -156,7 +160,7 @@ def _export(options):
     _say(f"{out}: {len(table)} students")
     waiting = sum(mark.points is None for mark in found)
     if waiting:
-        _say(f"{waiting} written answers wait for a mark: call nbgrader formgrader in {course.folder}")
+        _say(f"{waiting} written answers wait for a mark: {_FORMGRADER}")
     if options.canvas:
         titles = {name: course.assignment(name).title for name in sorted({mark.assignment for mark in found})}
         rows, columns, missing = canvas_table(options.canvas, table, titles)

@@ -71,7 +71,9 @@ def command(
     """
     # A link in the path of the interpreter must lead somewhere in there, too.
     python = {sys.executable, os.path.realpath(sys.executable)}
-    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    # So must one in the path of the installation: an environment that several people share is often linked to.
+    named = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    prefixes = named | {os.path.realpath(path) for path in named}
     system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/ld.so.cache", "/etc/alternatives"]
     devices = [f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom")]
     shown = [*system, *devices]

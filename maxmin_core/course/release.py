@@ -49,9 +49,9 @@ def configure(config: Any) -> None:
             self.code_stub = {"python": code_stub(name)}
             return super().preprocess_cell(cell, resources, cell_index)
 
-    if not config.CourseDirectory.root:
-        config.CourseDirectory.root = str(Path.cwd())
-    root = Path(config.CourseDirectory.root)
+    # Asked for by its attribute, a value that is not set would be a promise of one, which is true.
+    root = Path(config.CourseDirectory.get("root") or Path.cwd())
+    config.CourseDirectory.root = str(root)
     config.CourseDirectory.course_id = Course(root).about["course_id"]
     steps = GenerateAssignment.preprocessors.default_args[0]
     config.GenerateAssignment.preprocessors = [NamedStubs if step is ClearSolutions else step for step in steps]

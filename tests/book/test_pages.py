@@ -23,6 +23,10 @@ PAGES = [
     "notebooks/07_robustness.html",
     "notebooks/08_training.html",
     "notebooks/09_optimum.html",
+    "book/lecturers.html",
+    "book/students.html",
+    "book/goals.html",
+    *(f"assignments/a{number}.html" for number in range(1, 8)),
     "book/questions.html",
     "book/related.html",
     "book/notation.html",
@@ -30,7 +34,8 @@ PAGES = [
     "book/data.html",
     "book/report.html",
     "book/references.html",
-    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm", "book")),
+    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm")),
+    *(f"book/api/{room}.html" for room in ("course", "book")),
 ]
 CHAPTER = "notebooks/01_one_reward.html"
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import nbformat
 import pytest
 
+from ..course.corpus import write_source
+
 
 def build(project, maxmin, *more, **options):
     return maxmin("build", *more, cwd=project, **options)
@@ -111,6 +113,30 @@ def test_what_makes_a_chapter_run_again(project, maxmin, add_cell, edited):
         assert due(project, environment) == ["pages"]
     with edited() as environment:
         assert sorted(due(project, environment)) == ["01", "pages"]
+
+
+def test_an_assignment_is_rendered_without_its_solution_and_again_when_it_changes(project, maxmin):
+    tiny = write_source(project / "notebooks" / "assignments")
+    (project / "book" / "goals.yml").write_text('"01":\n  - {goal: Double., tasks: []}\n', encoding="utf-8")
+    toc = (
+        (project / "_toc.yml")
+        .read_text()
+        .replace("chapters: [", "chapters: [{file: assignments/a1}, {file: book/students}, ")
+    )
+    (project / "_toc.yml").write_text(toc)
+    (project / "book" / "students.md").write_text("# Students\n\n```{include} _generated/goals.md\n```\n")
+    done = build(project, maxmin)
+    assert done.returncode == 0, done.stdout + done.stderr
+    html = project / "_build" / "cpu" / "html"
+    files = [path for path in html.rglob("*") if path.is_file()]
+    for secret in (b"CONSTANT * np", b"Because.", b"SOLUTION", b"float(np.sum"):
+        assert secret in tiny.path.read_bytes()
+        assert not [path for path in files if secret in path.read_bytes()], secret
+    assert "double: yours to write" in (html / "assignments" / "a1.html").read_text(encoding="utf-8")
+    assert "Double (no task asks for it)" in (html / "book" / "students.html").read_text(encoding="utf-8")
+    assert due(project, os.environ) == []
+    tiny.path.write_text(tiny.path.read_text(encoding="utf-8").replace("Tiny", "Small"), encoding="utf-8")
+    assert due(project, os.environ) == ["pages"]
 
 
 def test_a_broken_cell_fails_the_build_and_is_named(project, maxmin, add_cell):

@@ -1,13 +1,18 @@
 """Every assignment: the solution earns everything, the stub nothing, and plausible wrong answers are refused."""
 
+import html
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from maxmin_core.course.feedback import feedback_page
+from maxmin_core.course.grading import Result
 from maxmin_core.course.judging import AnswerError, judge_task
 from maxmin_core.course.sources import all_assignments, marked
+
+from .solutions import leaked
 
 ROOT = Path(__file__).parents[2]
 ASSIGNMENTS = {assignment.name: assignment for assignment in all_assignments(ROOT)}
@@ -120,6 +125,20 @@ class TestSource:
     def test_the_public_checks_hold_of_the_solution(self, name):
         answers = Here(ASSIGNMENTS[name].notebook(), ASSIGNMENTS[name].path.parent, skip_checks=False)
         assert answers.errors == {}
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_feedback_holds_no_solution_and_no_line_of_a_judge(name, tmp_path):
+    """Whatever is handed in: nothing, and the first mistake that its author thought of."""
+    assignment = ASSIGNMENTS[name]
+    mistakes = {task: next(iter(wrong.values())) for task, wrong in assignment.wrong().items()}
+    judge = assignment.path.with_name(f"{name}_judge.py").read_text(encoding="utf-8")
+    secret = {line.strip() for line in judge.splitlines() if len(line.strip()) > 25 and '"' not in line}
+    for answers in (Here(assignment.student(), tmp_path), Here(assignment.student(), tmp_path, other=mistakes)):
+        verdicts = {task.name: judged(name, task.name, answers, 1) for task in assignment.tasks if task.automatic}
+        page = feedback_page(assignment, Result("ann", verdicts, None))
+        assert "of" in page and leaked(page, [assignment]) == []
+        assert len(secret) > 20 and not [line for line in secret if line in html.unescape(page)]
 
 
 @pytest.mark.parametrize("seed", [1, 20261])

@@ -107,3 +107,14 @@ def test_the_installation_is_shown_and_folders_below_it_can_be_hidden(tmp_path):
         start = command(tmp_path, {}, Limits(), program, hidden)
         done = subprocess.run(start, capture_output=True, text=True, timeout=60, check=False)
         assert ("NOTICE.md" in done.stdout) == (not hidden) and done.returncode == 0, done.stderr
+
+
+def test_an_installation_that_a_link_leads_to(tmp_path, monkeypatch):
+    link = tmp_path / "environment"
+    link.symlink_to(sys.prefix)
+    monkeypatch.setattr(sys, "executable", str(link / "bin" / Path(sys.executable).name))
+    monkeypatch.setattr(sys, "exec_prefix", str(link))
+    monkeypatch.setattr(sys, "prefix", str(link))
+    start = command(tmp_path, {}, Limits(), [sys.executable, "-c", "import numpy"], ())
+    done = subprocess.run(start, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr

@@ -74,6 +74,21 @@ class TestFolder:
         assert first.seed != second.seed and first.seed.bit_length() > 24
         assert find_course(first.folder / "variants").folder == first.folder
 
+    def test_nbgrader_s_own_programs_know_the_course(self, tmp_path, monkeypatch):
+        # As they read a configuration: what it does not say is no value, and no error.
+        from traitlets.config import PyFileConfigLoader
+
+        made = new_course(tmp_path / "robots", ROOT)
+        monkeypatch.chdir(made.folder)
+        found = PyFileConfigLoader("nbgrader_config.py", str(made.folder)).load_config().CourseDirectory
+        assert found.course_id == "robots" and found.root == str(made.folder)
+
+    def test_what_to_do_next_is_found_without_an_environment(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.setenv("PATH", "/nowhere")
+        assert main(["course", "new", str(tmp_path / "robots")]) == 0
+        told = capsys.readouterr().out.splitlines()[-1]
+        assert f"{Path(sys.executable).with_name('maxmin')} course release a1" in told
+
     def test_it_does_not_lie_in_the_public_repository(self, tmp_path):
         with pytest.raises(ValueError, match="outside of the book's repository"):
             new_course(ROOT / "course", ROOT)
