@@ -55,10 +55,14 @@ SLOW = {
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        kernels = {"project", "site"} & set(getattr(item, "fixturenames", ()))
+        fixtures = set(getattr(item, "fixturenames", ()))
         trains = "lm" in item.path.parts or "[lm]" in item.name
-        if kernels or trains or getattr(item, "originalname", "") in SLOW:
+        if {"project", "site"} & fixtures or trains or getattr(item, "originalname", "") in SLOW:
             item.add_marker(pytest.mark.slow)
+            if "course" in item.path.parts and "site" not in fixtures:
+                item.add_marker(pytest.mark.course)
+        # What a process makes for one test it keeps for the others that ask for it: pages once, a file's models once.
+        item.add_marker(pytest.mark.xdist_group("site" if "site" in fixtures else str(item.path)))
 
 
 @pytest.fixture(scope="session")

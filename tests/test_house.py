@@ -292,7 +292,9 @@ def test_benchmarks_print_promised_beside_measured(root, tmp_path):
         "    benchmark.pedantic(sum, args=([1, 2],), rounds=3)\n"
     )
     command = [sys.executable, "-m", "pytest", "--benchmark-quiet", "-p", "no:cacheprovider", "test_one.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    # A run beside others would measure nothing.
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False)
     # Nothing is slow enough to fail.
     assert done.returncode == 0, done.stdout
     assert re.search(r"^test_sum +an hour +\d+(\.\d+)? [num]?s; times 1234$", done.stdout, re.M), done.stdout
