@@ -48,7 +48,7 @@ class Dual:
         given, log_reference = self._given
         other._given = given[groups], log_reference
         other.rewards, other.offsets = self.rewards[groups], offsets
-        other.size = np.ptp(other.rewards, axis=-1).max(initial=0.0)
+        other.size = np.ptp(other.rewards, axis=-1).max()
         return other
 
     @property

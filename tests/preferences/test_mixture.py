@@ -15,6 +15,9 @@ from maxmin_core.preferences import (
     fit_mixture,
     simulate_comparisons,
 )
+from maxmin_core.preferences._edges import counts_of
+from maxmin_core.preferences._em import climb, first_step, follow
+from maxmin_core.preferences._starts import starts
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -112,6 +115,19 @@ class TestClimb:
         reached = by_annotator.max(axis=0).sum() if assignment == "hard" else logsumexp(joint, axis=0).sum()
         # What the history says is what the fit attains, by another routine.
         np.testing.assert_allclose(fit.history[-1], reached - l2 / 2 * (fit.parameters**2).sum(), rtol=1e-9, atol=1e-9)
+
+    def test_the_history_of_the_best_start_is_its_own(self):
+        # The best climb is over while another still climbs: what follows in the record is not the best one's.
+        _, comparisons, _ = simulated(5)
+        counts = counts_of(comparisons, 0.1)
+        begin = first_step(counts, starts(counts, 2, 8, np.random.default_rng(0)))
+        together = climb(counts, *begin, "soft", 500, 1e-10)
+        best = int(np.argmax(together.value))
+        assert together.passes[best] < together.passes.max()
+        alone = climb(counts, *(part[best][None] for part in begin), "soft", 500, 1e-10)
+        found = follow(counts, together, "soft", 500, 1e-10).history
+        assert len(found) == together.passes[best] + 1 == len(alone.history)
+        np.testing.assert_allclose(found, np.ravel(alone.history), rtol=1e-12)
 
     def test_at_least_as_likely_as_the_truth(self):
         population, comparisons, group = simulated(5, 3, n_annotators=600, n_per_annotator=40)
