@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..preferences.rewards import bradley_terry
+from .prompts import Prompt, plain
 from .scorers import TextScorer
 
 __all__ = ["ATTRIBUTES", "Gold", "ask", "compare", "draw_groups", "halves", "wins"]
@@ -32,7 +33,7 @@ class Gold:
         Log odds that a text is positive, trained on reviews that no learned reward sees.
     tastes : mapping of str to mapping of str to float
         Group to attribute (of ``ATTRIBUTES``) to weight.
-    prompts : sequence of str, length n
+    prompts : sequence of Prompt, length n
         Prompts of the reference's texts, which fix zero and unit.
     completions : sequence of str, length n
         What the reference wrote on them.
@@ -63,7 +64,7 @@ class Gold:
         self,
         sentiment: TextScorer,
         tastes: Mapping[str, Mapping[str, float]],
-        prompts: Sequence[str],
+        prompts: Sequence[Prompt],
         completions: Sequence[str],
     ) -> None:
         unknown = {name for taste in tastes.values() for name in taste} - set(ATTRIBUTES)
@@ -82,12 +83,12 @@ class Gold:
                 f"completions: expected texts over which every group's value varies, got spreads {self.unit.ravel()}"
             )
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> NDArray[np.float64]:
         """Return every group's value of the texts; zero and one are mean and spread of the reference.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin.
         completions : sequence of str, length n
             How they go on.
@@ -101,7 +102,7 @@ class Gold:
 
     def _attributes(self, prompts, completions):
         n = np.array([len(text.split()) for text in completions], dtype=float)
-        positive = self.sentiment([f"{p} {c}" for p, c in zip(prompts, completions, strict=True)])
+        positive = self.sentiment([f"{plain(p)} {c}" for p, c in zip(prompts, completions, strict=True)])
         return np.array([positive, 1 - np.abs(n - 4) / 10, 1 - np.abs(n - 12) / 10])
 
 

@@ -155,17 +155,27 @@ class Product:
         found.logits = sum(w * logits.log_softmax(-1) for w, logits in zip(self.weights, every, strict=True) if w)
         return found
 
-    def generate(self, ids: torch.Tensor, *, max_new_tokens: int, pad_token_id: int, **more: Any) -> torch.Tensor:
+    def generate(
+        self,
+        input_ids: torch.Tensor,
+        *,
+        max_new_tokens: int,
+        pad_token_id: int,
+        attention_mask: torch.Tensor | None = None,
+        **more: Any,
+    ) -> torch.Tensor:
         """Draw one completion for every row at temperature one, as `PreTrainedModel.generate` does.
 
         Parameters
         ----------
-        ids : Tensor, shape (n, length)
-            Prompts of one length.
+        input_ids : Tensor, shape (n, length)
+            Prompts, short ones padded on the left.
         max_new_tokens : int
             Tokens that follow at most.
         pad_token_id : int
             What fills up a text that has ended.
+        attention_mask : Tensor, shape (n, length), or None
+            Zero where a prompt is padded; None where none is.
         **more
             Whatever else is passed on.
 
@@ -173,10 +183,14 @@ class Product:
         -------
         Tensor, shape (n, length + at most max_new_tokens)
         """
+        ids, given, mask = input_ids, {}, attention_mask
         end, going = self.config.eos_token_id, torch.ones(len(ids), dtype=torch.bool, device=ids.device)
         for _ in range(max_new_tokens):
-            token = torch.multinomial(self(ids).logits[:, -1].softmax(-1), 1)[:, 0]
+            if mask is not None and not mask.all():
+                given = {"attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
+            token = torch.multinomial(self(ids, **given).logits[:, -1].softmax(-1), 1)[:, 0]
             ids = torch.cat([ids, torch.where(going, token, pad_token_id)[:, None]], dim=1)
+            mask = None if mask is None else torch.cat([mask, torch.ones_like(mask[:, :1])], dim=1)
             going &= token != end
             if not going.any():
                 break

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from ..alignment.policies import group_values
 from .policy import load_policy, log_probabilities
+from .prompts import Prompt
 from .reference import END, make_gpt2, make_tokenizer
 
 __all__ = ["WordRewards", "every_text", "exact_log_policy", "make_reference", "part_closed"]
@@ -193,12 +194,12 @@ class WordRewards:
         self.scores, self.shares = np.asarray(scores, dtype=float), np.asarray(shares, dtype=float)
         self.zero, self.unit = zero, unit
 
-    def __call__(self, prompts: Sequence[str] | None, completions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, prompts: Sequence[Prompt] | None, completions: Sequence[str]) -> NDArray[np.float64]:
         """Return the rewards of texts.
 
         Parameters
         ----------
-        prompts : sequence of str or None
+        prompts : sequence of Prompt or None
             Not looked at.
         completions : sequence of str, length n
             Words separated by blanks.

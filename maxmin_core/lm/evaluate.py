@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .annotators import wins
 from .policy import log_probabilities
 from .prediction import draw
+from .prompts import Prompt, plain
 from .scorers import Scorer
 from .texts import Texts
 
@@ -44,7 +45,7 @@ def vader(texts: Texts) -> NDArray[np.float64]:
     from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
     analyse = SentimentIntensityAnalyzer().polarity_scores
-    return np.array([analyse(f"{p} {c}")["compound"] for p, c in zip(*texts.pair, strict=True)])
+    return np.array([analyse(f"{plain(p)} {c}")["compound"] for p, c in zip(*texts.pair, strict=True)])
 
 
 def evaluate(
@@ -122,7 +123,7 @@ def score_draws(
     model: PreTrainedModel,
     reference: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     rewards: Scorer,
     *,
     n_samples: int,
@@ -139,8 +140,8 @@ def score_draws(
         The reference policy.
     tokenizer : PreTrainedTokenizerBase
         Of both.
-    prompts : sequence of str, length X
-        All of one length in tokens.
+    prompts : sequence of Prompt, length X
+        Words or chats.
     rewards : Scorer
         What scores the texts.
     n_samples : int
@@ -160,7 +161,7 @@ def score_draws(
     Raises
     ------
     ValueError
-        On prompts of different lengths, or too long for the model.
+        On a prompt that is too long for the model, or a chat without a template.
 
     Examples
     --------

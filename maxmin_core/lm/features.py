@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .prompts import Prompt, plain
 from .sentiment import Sentiment
 
 __all__ = ["FEATURES", "TextFeatures"]
@@ -49,14 +50,14 @@ class TextFeatures:
         self.spread = np.ones(len(FEATURES)) if spread is None else spread
 
     @classmethod
-    def fit(cls, sentiment: Sentiment, prompts: Sequence[str], completions: Sequence[str]) -> "TextFeatures":
+    def fit(cls, sentiment: Sentiment, prompts: Sequence[Prompt], completions: Sequence[str]) -> "TextFeatures":
         """Take zero and unit of every attribute from texts of the reference; one that does not vary stays at zero.
 
         Parameters
         ----------
         sentiment : Sentiment
             Trained on reviews that the gold scorer never sees.
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the reference's texts begin.
         completions : sequence of str, length n
             How they go on.
@@ -69,12 +70,12 @@ class TextFeatures:
         spread = raw.std(axis=0)
         return cls(sentiment, raw.mean(axis=0), np.where(spread > 1e-9, spread, np.inf))
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> NDArray[np.float64]:
         """Return the attributes of texts.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin.
         completions : sequence of str, length n
             How they go on.
@@ -86,7 +87,8 @@ class TextFeatures:
         """
         cut = [text.split() for text in completions]
         n = np.array([len(found) for found in cut], dtype=float)
-        columns: list[ArrayLike] = [self.sentiment([f"{p} {c}" for p, c in zip(prompts, completions, strict=True)]), n]
+        whole = [f"{plain(p)} {c}" for p, c in zip(prompts, completions, strict=True)]
+        columns: list[ArrayLike] = [self.sentiment(whole), n]
         columns += [np.maximum(n - hinge, 0.0) for hinge in _HINGES]
         columns += [[min(found.count(mark), _MOST) for found in cut] for mark in (",", "!")]
         columns.append([min(sum(found.count(word) for word in _NEGATIONS), _MOST) for found in cut])

@@ -13,6 +13,7 @@ from scipy.special import log_softmax
 
 from .._validation import as_distribution
 from ..alignment.welfare import Welfare
+from .prompts import Prompt, plain
 from .scorers import Scorer
 
 __all__ = ["GroupReward"]
@@ -48,6 +49,8 @@ class GroupReward:
         Logarithms of the weights that exponentiated gradient has reached.
     penalty : float
         ``beta KL`` of the policy, as the trainer last measured it; only Nash's bargain asks for it.
+    evaluating : callable, () -> bool
+        Whether texts are only judged now: then weights stay where they are. `train` asks the trainer.
 
     Raises
     ------
@@ -78,6 +81,8 @@ class GroupReward:
     ) -> None:
         self.rewards, self.welfare, self.rate, self.groups = rewards, welfare, rate, list(groups)
         self.per_response, self.penalty = per_response, 0.0
+        self.evaluating: Callable[[], bool] = lambda: False
+        self._moved_at: int | None = None
         first = as_distribution("start", start, len(self.groups))
         if rate is None and start is not None:
             raise ValueError("start: expected None without a rate, as a welfare's own weights begin nowhere")
@@ -101,25 +106,25 @@ class GroupReward:
 
     def __call__(
         self,
-        prompts: Sequence[str],
-        completions: Sequence[str],
+        prompts: Sequence[Prompt],
+        completions: Sequence[Prompt],
         *,
         log_metric: Callable[[str, float], None] | None = None,
         trainer_state: Any = None,
         **_: Any,
     ) -> list[float]:
-        """Score texts for all groups, move the weights, and return the weighted rewards.
+        """Score texts for all groups, move the weights once a step, and return the weighted rewards.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin.
-        completions : sequence of str, length n
-            How they go on.
+        completions : sequence of Prompt, length n
+            How they go on, in words or, on a chat, as the assistant's message.
         log_metric : callable, (str, float) -> None, or None
             Is told weight and mean of every group.
         trainer_state : TrainerState or None
-            Whose step an error names.
+            Whose step an error names, and within which weights move once, however often texts are scored.
         **_
             Whatever else TRL passes on.
 
@@ -133,7 +138,7 @@ class GroupReward:
             When a group's reward is not finite: names the group and the step. When the welfare returns weights that
             are negative, not finite or all zero: names the welfare. When the rate is so high that weights overflow.
         """
-        values = np.asarray(self.rewards(prompts, completions), dtype=float)
+        values = np.asarray(self.rewards(prompts, [plain(text) for text in completions]), dtype=float)
         finite = np.isfinite(values).all(axis=1)
         # A reward that is not finite would train silently: the step's advantages become zero.
         if not finite.all():
@@ -145,16 +150,19 @@ class GroupReward:
         if self.per_response:
             weights = (values.argmin(axis=0) == np.arange(len(values))[:, None]).mean(axis=1)
         else:
-            weights = self._move(means)
+            weights = self._move(means, None if trainer_state is None else trainer_state.global_step)
         if log_metric is not None:
             for name, weight, mean in zip(self.groups, weights, means, strict=True):
                 log_metric(f"weight/{name}", float(weight))
                 log_metric(f"value/{name}", float(mean))
         return (values.min(axis=0) if self.per_response else weights @ values).tolist()
 
-    def _move(self, means):
+    def _move(self, means, step):
         if self.rate is None:
             return self.welfare.supergradient(means)
+        if self.evaluating() or (step is not None and step == self._moved_at):
+            return np.exp(self.log_weights)
+        self._moved_at = step
         slope = self.welfare.dual_gradient(np.exp(self.log_weights), means, self.penalty) if self.rate else means
         self.log_weights = log_softmax(self.log_weights - self.rate * slope)
         if not np.isfinite(self.log_weights).all():

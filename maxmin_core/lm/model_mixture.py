@@ -12,6 +12,7 @@ from transformers import AutoTokenizer
 
 from .annotators import Choices
 from .profiles import Profile
+from .prompts import Prompt
 from .reward_model import ModelRewards, train_reward_model, whole_text
 
 __all__ = ["learn_models"]
@@ -19,7 +20,7 @@ __all__ = ["learn_models"]
 
 def learn_models(
     reference: Path,
-    texts: tuple[Sequence[str], Sequence[str]],
+    texts: tuple[Sequence[Prompt], Sequence[str]],
     choices: Choices,
     assigned: ArrayLike,
     n_groups: int,
@@ -40,7 +41,7 @@ def learn_models(
     ----------
     reference : Path
         A saved policy, from which every model starts.
-    texts : tuple of two sequences of str, each of length n_texts
+    texts : tuple of two sequences, each of length n_texts
         Prompts and completions of the compared texts.
     choices : tuple of ndarray of int, each of shape (n,)
         Winner, loser and annotator of every comparison.

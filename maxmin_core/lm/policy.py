@@ -9,15 +9,22 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from .._files import read_json
 from ._devices import see_one_gpu
+from .prompts import Prompt, encode
 
-__all__ = ["load_policy", "log_probabilities", "make_prompts", "prompt_tokens", "sample"]
+__all__ = ["count_by_mask", "load_policy", "log_probabilities", "make_prompts", "prompt_tokens", "sample"]
 
 see_one_gpu()
 
+# Of logits at a time: 2 GiB.
+_MOST_NUMBERS = 2**29
 
-def load_policy(folder: Path, *, cpu: bool = True) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Load a saved policy, from safetensors only.
+
+def load_policy(folder: Path, *, cpu: bool = True, bf16: bool = False) -> tuple[Any, PreTrainedTokenizerBase]:
+    """Load a saved policy, from safetensors only: a whole model, or an adapter on top of one that lies elsewhere.
+
+    Whatever the file holds, weights are 32-bit numbers: in 16 bits a step of training is mostly rounded away.
 
     Parameters
     ----------
@@ -25,10 +32,12 @@ def load_policy(folder: Path, *, cpu: bool = True) -> tuple[PreTrainedModel, Pre
         Where it was saved.
     cpu : bool
         Whether it stays on the processor; else it goes to the GPU.
+    bf16 : bool
+        Whether the weights are kept in 16 bits instead, for a base that nobody trains; adapters have 32 anyway.
 
     Returns
     -------
-    model : PreTrainedModel
+    model : PreTrainedModel or peft.PeftModel
         Without dropout.
     tokenizer : PreTrainedTokenizerBase
         Pads on the left.
@@ -36,18 +45,67 @@ def load_policy(folder: Path, *, cpu: bool = True) -> tuple[PreTrainedModel, Pre
     Raises
     ------
     ValueError
-        Where there is no policy.
+        Where there is no policy, or an adapter's base is not where it was.
 
     Examples
     --------
     >>> load_policy(Path("no-such-folder"))
     Traceback (most recent call last):
-    ValueError: folder: expected a saved policy (config.json, model.safetensors), got no-such-folder
+    ValueError: folder: expected a saved policy (config.json or adapter_config.json, with safetensors), got \
+no-such-folder
     """
-    if not (folder / "config.json").is_file():
-        raise ValueError(f"folder: expected a saved policy (config.json, model.safetensors), got {folder}")
-    model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True).eval()
-    return model.to("cpu" if cpu else "cuda"), AutoTokenizer.from_pretrained(folder, padding_side="left")
+    adapter, base = (folder / "adapter_config.json").is_file(), folder
+    if adapter:
+        base = Path(read_json(folder / "adapter_config.json")["base_model_name_or_path"])
+    if not (base / "config.json").is_file():
+        if adapter:
+            raise ValueError(f"folder: expected the base of the adapter in {folder} at {base}, got none there")
+        raise ValueError(
+            f"folder: expected a saved policy (config.json or adapter_config.json, with safetensors), got {folder}"
+        )
+    dtype = torch.bfloat16 if bf16 else torch.float32
+    model: Any = AutoModelForCausalLM.from_pretrained(base, use_safetensors=True, dtype=dtype)
+    count_by_mask(model)
+    if adapter:
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(model, folder, use_safetensors=True)
+    return model.eval().to("cpu" if cpu else "cuda"), AutoTokenizer.from_pretrained(folder, padding_side="left")
+
+
+def count_by_mask(model: PreTrainedModel) -> None:
+    """Let a model count the positions of padded texts from their first token on, where nobody gives positions.
+
+    Trainers pad prompts on the left and pass no positions; GPT-2, whose positions are learned, would then see a text
+    that begins later. A batch without padding on the left is computed as before.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Is changed.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.reference import make_gpt2, make_tokenizer
+    >>> model = make_gpt2(make_tokenizer(["the film"], 2), positions=4, layers=1, width=8, heads=1, seed=0)
+    >>> count_by_mask(model)
+    >>> alone = model(torch.tensor([[2, 4]])).logits[0, -1]
+    >>> padded = model(torch.tensor([[0, 2, 4]]), attention_mask=torch.tensor([[0, 1, 1]])).logits[0, -1]
+    >>> bool(torch.allclose(alone, padded, atol=1e-6))
+    True
+    """
+
+    def before(module, args, kwargs):
+        mask = kwargs.get("attention_mask")
+        if mask is None or mask.dim() != 2 or kwargs.get("position_ids") is not None or bool(mask[:, 0].all()):
+            return None
+        given = args[0] if args else kwargs.get("input_ids")
+        given = kwargs.get("inputs_embeds") if given is None else given
+        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
+        # While a text is drawn, the mask is of the whole text, and what is given only its end.
+        return args, {**kwargs, "position_ids": positions[:, -given.shape[1] :]}
+
+    model.base_model.register_forward_pre_hook(before, with_kwargs=True)
 
 
 def make_prompts(
@@ -99,9 +157,9 @@ def make_prompts(
 
 
 def prompt_tokens(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], n_tokens: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], n_tokens: int
 ) -> list[list[int]]:
-    """Return the token ids of prompts that a policy can go on from without padding.
+    """Return the token ids of prompts that a policy can go on from.
 
     Parameters
     ----------
@@ -109,20 +167,20 @@ def prompt_tokens(
         The policy.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
-    prompts : sequence of str, length n
-        How texts begin.
+    prompts : sequence of Prompt, length n
+        How texts begin, as words or as chats.
     n_tokens : int
         Tokens that shall follow.
 
     Returns
     -------
     list of list of int, length n
-        All of one length.
+        Each of its own length.
 
     Raises
     ------
     ValueError
-        On prompts of different lengths, or too long to leave room for what follows.
+        On a prompt that is empty or too long to leave room for what follows, or a chat without a template.
 
     Examples
     --------
@@ -132,12 +190,12 @@ def prompt_tokens(
     >>> prompt_tokens(model, tokenizer, ["the", "film"], 2)
     [[2, 4], [2, 5]]
     """
-    ids = tokenizer(list(prompts))["input_ids"]
-    lengths = sorted({len(row) for row in ids})
-    if len(lengths) != 1:
-        raise ValueError(f"prompts: expected the same number of tokens in all, got {lengths}")
-    if lengths[0] > (room := getattr(model.config, "max_position_embeddings", np.inf) - n_tokens):
-        raise ValueError(f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {lengths[0]}")
+    ids = encode(tokenizer, prompts)
+    if not min(map(len, ids)):
+        raise ValueError("prompts: expected a token in each, got a prompt without any")
+    longest = max(map(len, ids))
+    if longest > (room := getattr(model.config, "max_position_embeddings", np.inf) - n_tokens):
+        raise ValueError(f"prompts: expected at most {room} tokens, to leave room for {n_tokens}, got {longest}")
     return ids
 
 
@@ -145,7 +203,7 @@ def prompt_tokens(
 def sample(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     *,
     n_tokens: int,
     seed: int,
@@ -159,8 +217,8 @@ def sample(
         The policy.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
-    prompts : sequence of str, length n
-        All of one length in tokens; repeat a prompt to draw several texts on it.
+    prompts : sequence of Prompt, length n
+        Words or chats; repeat a prompt to draw several texts on it.
     n_tokens : int
         Tokens of a completion at most.
     seed : int
@@ -176,7 +234,7 @@ def sample(
     Raises
     ------
     ValueError
-        On prompts of different lengths, or too long for the model.
+        On a prompt that is too long for the model, or a chat without a template.
 
     Examples
     --------
@@ -192,12 +250,20 @@ def sample(
     end, drawn = tokenizer.eos_token_id, []
     generate: Any = model.generate
     for start in range(0, len(prompts), batch):
-        ids = torch.tensor(ids_of_prompts[start : start + batch], device=model.device)
+        rows = ids_of_prompts[start : start + batch]
+        width = max(map(len, rows))
+        # Padding stands on the left, and the mask says how much: positions are counted from the first token on.
+        ids = torch.tensor([[tokenizer.pad_token_id] * (width - len(row)) + row for row in rows], device=model.device)
+        counted = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=model.device)
         made = generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
+            input_ids=ids,
+            attention_mask=counted,
             do_sample=True,
+            # The model's own chances, whatever its makers recommend: instruction models come with settings of theirs.
+            temperature=1.0,
             top_k=0,
+            top_p=1.0,
+            repetition_penalty=1.0,
             max_new_tokens=n_tokens,
             pad_token_id=tokenizer.pad_token_id,
         )[:, ids.shape[1] :].tolist()
@@ -209,7 +275,7 @@ def sample(
 def log_probabilities(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     completions: Sequence[Sequence[int]],
     *,
     batch: int = 256,
@@ -224,12 +290,12 @@ def log_probabilities(
         The policy.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
-    prompts : sequence of str, length n
-        How the texts begin.
+    prompts : sequence of Prompt, length n
+        How the texts begin, as words or as chats.
     completions : sequence of list of int, length n
         How they go on, as token ids.
     batch : int
-        Texts at a time.
+        Texts at a time, at most; fewer where a vocabulary is large.
 
     Returns
     -------
@@ -245,8 +311,11 @@ def log_probabilities(
     >>> np.exp(log_probabilities(model, tokenizer, ["the film"] * len(words), words)).sum().round(4).item()
     1.0
     """
-    prompt_ids = tokenizer(list(prompts))["input_ids"]
+    prompt_ids = encode(tokenizer, prompts)
     values = np.empty(len(prompts))
+    longest = max((len(p) + len(c) for p, c in zip(prompt_ids, completions, strict=True)), default=1)
+    # With a large vocabulary the numbers of a whole batch would not fit.
+    batch = max(1, min(batch, _MOST_NUMBERS // (longest * model.config.vocab_size)))
     for start in range(0, len(prompts), batch):
         part = slice(start, start + batch)
         rows = [[*p, *c] for p, c in zip(prompt_ids[part], completions[part], strict=True)]

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from ..alignment.solution import Solution, solve
 from ..alignment.welfare import Welfare
+from .prompts import Prompt
 from .scorers import Scorer
 from .texts import Texts, write_texts
 
@@ -62,7 +63,7 @@ class Draws(NamedTuple):
 def draw(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     rewards: Scorer,
     *,
     n_samples: int,
@@ -77,8 +78,8 @@ def draw(
         The policy that writes.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
-    prompts : sequence of str, length X
-        All of one length in tokens.
+    prompts : sequence of Prompt, length X
+        Words or chats.
     rewards : Scorer
         What scores the texts.
     n_samples : int

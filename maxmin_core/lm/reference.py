@@ -134,7 +134,7 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
     """Train the reference policy on sentences with TRL's SFTTrainer, or tune the profile's model; save it.
 
     Each sentence counts once; one with a word outside of the vocabulary is left out. What was interrupted goes on from
-    its last checkpoint.
+    its last checkpoint. With no steps the model is saved as it is.
 
     Parameters
     ----------
@@ -183,8 +183,11 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
     else:
         with from_hub(profile.model):
             tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
-            model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, use_safetensors=True)
-        tokenizer.pad_token = tokenizer.eos_token
+            # In 32 bits, whatever the file holds: in 16 a step of training is mostly rounded away.
+            how: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
+            model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, **how)
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token
     if len(texts) < 40:
         raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
     order = np.random.default_rng(seed).permutation(len(texts))
@@ -222,7 +225,9 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
     )
     # Without a terminal there is no progress bar, and the numbers of every step are in nobody's way.
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=last_checkpoint(folder, "trainer_state.json"))
+    # A trainer that is told zero steps takes one.
+    if profile.reference_steps:
+        trainer.train(resume_from_checkpoint=last_checkpoint(folder, "trainer_state.json"))
     perplexity = float(np.exp(trainer.evaluate()["eval_loss"]))
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -15,6 +15,7 @@ from ..preferences.mixture import MixtureFit, fit_mixture
 from ..preferences.rewards import fit_bradley_terry
 from .annotators import Choices
 from .features import FEATURES, TextFeatures
+from .prompts import Prompt
 from .sentiment import Sentiment
 
 __all__ = ["Rewards", "learn_known", "learn_mixture", "learn_single"]
@@ -60,12 +61,12 @@ class Rewards:
         self.zero = np.zeros(len(self.parameters)) if zero is None else zero
         self.unit = np.ones(len(self.parameters)) if unit is None else unit
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> NDArray[np.float64]:
         """Return the reward of every text for every group.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin.
         completions : sequence of str, length n
             How they go on.
@@ -76,12 +77,12 @@ class Rewards:
         """
         return (self._raw(prompts, completions) - self.zero[:, None]) / self.unit[:, None]
 
-    def calibrated(self, prompts: Sequence[str], completions: Sequence[str], *, common_unit: bool = False) -> Self:
+    def calibrated(self, prompts: Sequence[Prompt], completions: Sequence[str], *, common_unit: bool = False) -> Self:
         """Return these rewards with mean zero and spread one over texts.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin, those of the reference.
         completions : sequence of str, length n
             How they go on.

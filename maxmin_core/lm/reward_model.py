@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from transformers import (
 
 from .._files import read_json, write_json
 from .profiles import Profile
+from .prompts import Prompt, encode, is_chat
 from .reference import END
 from .reward import Rewards
 
@@ -190,7 +191,8 @@ def train_reward_model(
     tokenizer = AutoTokenizer.from_pretrained(reference, padding_side="right")
     if not (folder / "done.json").exists():
         torch.manual_seed(seed)
-        model = AutoModelForSequenceClassification.from_pretrained(reference, num_labels=1, use_safetensors=True)
+        how: dict[str, Any] = {"num_labels": 1, "use_safetensors": True, "dtype": torch.float32}
+        model = AutoModelForSequenceClassification.from_pretrained(reference, **how)
         trainer = RewardTrainer(
             model,
             RewardConfig(
@@ -228,13 +230,13 @@ def train_reward_model(
     return _load(folder, cpu=profile.cpu), tokenizer
 
 
-def whole_text(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
+def whole_text(prompt: Prompt, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
     """Return the text that a reward model reads, with its end-of-text token.
 
     Parameters
     ----------
-    prompt : str
-        How the text begins.
+    prompt : Prompt
+        How the text begins; a chat is written out by the tokenizer's template, the completion as its answer.
     completion : str
         How it goes on.
     tokenizer : PreTrainedTokenizerBase
@@ -250,9 +252,17 @@ def whole_text(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase)
     >>> whole_text("the film", "is good", make_tokenizer(["the film"], 2))
     'the film is good <end>'
     """
+    if is_chat(prompt):
+        encode(tokenizer, [prompt])
+        answered = [*prompt, {"role": "assistant", "content": completion}]
+        text = str(tokenizer.apply_chat_template([dict(message) for message in answered], tokenize=False)).rstrip()
+        # Some tokenizers put the beginning there, which stands in the template already.
+        if tokenizer("")["input_ids"]:
+            text = text.removeprefix(tokenizer.bos_token or "")
+        return text if text.endswith(tokenizer.eos_token) else text + tokenizer.eos_token
     if tokenizer.eos_token == END:
         return f"{prompt} {completion} {END}"
-    return prompt + completion + tokenizer.eos_token
+    return f"{prompt}{completion}{tokenizer.eos_token}"
 
 
 def _tokens(tokenizer, texts, model, **options):
@@ -260,7 +270,7 @@ def _tokens(tokenizer, texts, model, **options):
 
 
 def _load(folder, *, cpu):
-    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True).eval()
+    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
     return model.to("cpu" if cpu else "cuda")
 
 

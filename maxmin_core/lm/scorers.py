@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from .prompts import Prompt
+
 __all__ = ["GroupRewards", "Scorer", "TextScorer"]
 
 
@@ -54,12 +56,12 @@ class Scorer(Protocol):
     [[2.0, 1.0], [-2.0, -1.0]]
     """
 
-    def __call__(self, prompts: Sequence[str], completions: Sequence[str]) -> NDArray[np.float64]:
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> NDArray[np.float64]:
         """Return what each text is worth to each group.
 
         Parameters
         ----------
-        prompts : sequence of str, length n
+        prompts : sequence of Prompt, length n
             How the texts begin.
         completions : sequence of str, length n
             How they go on.

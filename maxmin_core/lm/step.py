@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerCallback
 
 from .policy import prompt_tokens, sample
+from .prompts import Prompt
 
 __all__ = ["Witness", "log_probability", "max_min_step"]
 
@@ -25,7 +26,7 @@ def log_probability(
     model : PreTrainedModel
         The policy, on the processor.
     prompt_ids : list of list of int, length n
-        Token ids of the prompts ``x``, all of one length.
+        Token ids of the prompts ``x``.
     completion_ids : list of list of int, length n
         Token ids of the texts ``y``, the end-of-text token included where it was drawn.
 
@@ -43,13 +44,17 @@ def log_probability(
     """
     lengths = torch.tensor([len(ids) for ids in completion_ids])
     width = int(lengths.max())
-    x = torch.tensor(prompt_ids)
+    # Short prompts are filled up before their first token; positions are counted from that token on.
+    longest = max(len(ids) for ids in prompt_ids)
+    x = torch.tensor([[*[0] * (longest - len(ids)), *ids] for ids in prompt_ids])
+    begun = torch.arange(longest) >= torch.tensor([[longest - len(ids)] for ids in prompt_ids])
     # What fills up a short text stands behind it: no token of the text looks there, and it is not counted.
     y = torch.tensor([[*ids, *[0] * (width - len(ids))] for ids in completion_ids])
     counted = torch.arange(width) < lengths[:, None]
     # The logits at one position are about the token at the next.
-    seen = torch.cat([torch.ones_like(x), counted], dim=1)
-    logits = model(torch.cat([x, y], dim=1), attention_mask=seen).logits[:, x.shape[1] - 1 : -1]
+    seen = torch.cat([begun, counted], dim=1).long()
+    positions = (seen.cumsum(dim=1) - 1).clamp(min=0)
+    logits = model(torch.cat([x, y], dim=1), attention_mask=seen, position_ids=positions).logits[:, longest - 1 : -1]
     each = logits.log_softmax(-1).gather(-1, y[..., None])[..., 0]
     return (each * counted).sum(dim=1)
 
@@ -58,7 +63,7 @@ def max_min_step(
     model: PreTrainedModel,
     reference: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     reward: Callable[..., list[float]],
     optimizer: torch.optim.Optimizer,
     *,
@@ -81,8 +86,8 @@ def max_min_step(
         The reference policy.
     tokenizer : PreTrainedTokenizerBase
         Of both.
-    prompts : sequence of str, length X
-        All of one length in tokens.
+    prompts : sequence of Prompt, length X
+        How texts begin.
     reward : GroupReward
         Scores texts for every group, and moves the groups' weights.
     optimizer : torch.optim.Optimizer

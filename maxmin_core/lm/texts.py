@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from .policy import sample
+from .prompts import Prompt
 
 __all__ = ["Texts", "write_texts"]
 
@@ -14,8 +15,8 @@ class Texts:
 
     Parameters
     ----------
-    prompts : sequence of str, length n
-        How the texts begin.
+    prompts : sequence of Prompt, length n
+        How the texts begin, in words or as chats.
     ids : list of list of int, length n
         What the policy drew, the end-of-text token included.
     completions : list of str, length n
@@ -28,20 +29,20 @@ class Texts:
     (1, (['the film'], ['drags']))
     """
 
-    def __init__(self, prompts: Sequence[str], ids: list[list[int]], completions: list[str]) -> None:
+    def __init__(self, prompts: Sequence[Prompt], ids: list[list[int]], completions: list[str]) -> None:
         self.prompts, self.ids, self.completions = list(prompts), ids, completions
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     @property
-    def pair(self) -> tuple[list[str], list[str]]:
+    def pair(self) -> tuple[list[Prompt], list[str]]:
         """Prompts and completions, as scorers take them."""
         return self.prompts, self.completions
 
 
 def write_texts(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], *, n_tokens: int, seed: int
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], *, n_tokens: int, seed: int
 ) -> Texts:
     """Draw one text for every prompt.
 
@@ -51,8 +52,8 @@ def write_texts(
         The policy.
     tokenizer : PreTrainedTokenizerBase
         Its tokenizer.
-    prompts : sequence of str, length n
-        All of one length in tokens; repeat a prompt to draw several texts on it.
+    prompts : sequence of Prompt, length n
+        Words or chats; repeat a prompt to draw several texts on it.
     n_tokens : int
         Tokens of a text at most.
     seed : int
@@ -65,7 +66,7 @@ def write_texts(
     Raises
     ------
     ValueError
-        On prompts of different lengths, or too long for the model.
+        On a prompt that is too long for the model, or a chat without a template.
 
     Examples
     --------

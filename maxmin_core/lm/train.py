@@ -21,6 +21,7 @@ from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
 from .group_reward import GroupReward
 from .profiles import Profile, key
+from .prompts import Prompt
 from .reference import last_checkpoint
 from .scorers import GroupRewards
 from .trainer import make_trainer
@@ -95,7 +96,7 @@ def train(
     method: Method,
     rewards: GroupRewards,
     groups: Sequence[str],
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     reference: Path,
     profile: Profile,
     folder: Path,
@@ -119,8 +120,8 @@ def train(
         Calibrated.
     groups : sequence of str, length U
         Names of the groups.
-    prompts : sequence of str
-        All of one length in tokens.
+    prompts : sequence of Prompt
+        Words or chats.
     reference : Path
         A saved policy.
     profile : Profile
@@ -146,8 +147,7 @@ def train(
     Raises
     ------
     ValueError
-        When the folder holds a run of another configuration, prompts differ in length or leave no room, or a reward is
-        not finite.
+        When the folder holds a run of another configuration, prompts leave no room, or a reward is not finite.
 
     References
     ----------
@@ -195,6 +195,8 @@ def train(
         callbacks=[_Memory(reward, beta, folder, stop_at)],
         kind=method.trainer,
     )
+    # As the trainer tells training from evaluation.
+    reward.evaluating = lambda: not trainer.model.training
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
     trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
     if trainer.state.global_step < profile.steps:

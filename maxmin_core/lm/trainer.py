@@ -10,15 +10,16 @@ import numpy as np
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
-from .policy import load_policy, prompt_tokens
+from .policy import count_by_mask, load_policy, prompt_tokens
 from .profiles import Profile
+from .prompts import Prompt
 
 __all__ = ["make_trainer"]
 
 
 def make_trainer(
     reward: Callable[..., list[float]],
-    prompts: Sequence[str],
+    prompts: Sequence[Prompt],
     reference: Path,
     profile: Profile,
     folder: Path,
@@ -34,8 +35,8 @@ def make_trainer(
     ----------
     reward : callable, (prompts, completions, **more) -> list of float
         Such as a `GroupReward`.
-    prompts : sequence of str
-        All of one length in tokens.
+    prompts : sequence of Prompt
+        Words or chats.
     reference : Path
         A saved policy.
     profile : Profile
@@ -58,7 +59,7 @@ def make_trainer(
     Raises
     ------
     ValueError
-        When prompts differ in length or leave no room.
+        When prompts leave no room, or are chats without a template.
 
     Examples
     --------
@@ -77,6 +78,7 @@ def make_trainer(
     from datasets import Dataset
 
     model, tokenizer = load_policy(reference)
+    # Too long a prompt, or a chat without a template, is told here.
     prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
     called: Any = reward
     if kind != "rloo":
@@ -89,6 +91,9 @@ def make_trainer(
         processing_class=tokenizer,
         callbacks=[*callbacks],
     )
+    if trainer.ref_model is not None:
+        # The trainer has loaded it by itself.
+        count_by_mask(trainer.accelerator.unwrap_model(trainer.ref_model))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

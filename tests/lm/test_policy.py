@@ -24,11 +24,6 @@ class TestSample:
         probability = model(ids).logits[0, -1].softmax(-1).detach().numpy()
         assert np.abs(count - probability).sum() / 2 < 0.03
 
-    def test_prompts_of_different_lengths_are_refused(self, policy_folder):
-        model, tokenizer = load_policy(policy_folder)
-        with pytest.raises(ValueError, match="^prompts: expected the same number of tokens"):
-            sample(model, tokenizer, ["the film", "the"], n_tokens=2, seed=0)
-
     def test_a_prompt_longer_than_the_context_is_refused(self, policy_folder):
         model, tokenizer = load_policy(policy_folder)
         with pytest.raises(ValueError, match="^prompts: expected at most 6 tokens"):

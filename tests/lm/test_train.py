@@ -276,20 +276,11 @@ class TestTrain:
         with pytest.raises(ValueError, match="others in profile"):
             setup(tmp_path / "run", profile=replace(tiny, steps=9))
 
-    @pytest.mark.parametrize(
-        ("prompts", "message"),
-        [
-            (["the film", "the film is"], r"^prompts: expected the same number of tokens in all, got \[3, 4\]"),
-            (["the film is good and"], "^prompts: expected at most 5 tokens, to leave room for 7, got 6"),
-        ],
-    )
-    def test_prompts_that_training_would_score_wrongly_are_refused(
-        self, tmp_path, policy_folder, rewards, tiny, prompts, message
-    ):
-        # TRL pads on the left and passes no positions; and GPT-2 has no more positions than it was made with.
-        profile = replace(tiny, new_tokens=7)
-        with pytest.raises(ValueError, match=message):
-            train(METHODS["maxmin"], rewards, ["a", "b"], prompts, policy_folder, profile, tmp_path, seed=0)
+    def test_a_prompt_that_leaves_no_room_is_refused(self, tmp_path, policy_folder, rewards, tiny):
+        # GPT-2 has no more positions than it was made with.
+        given = (rewards, ["a", "b"], ["the film", "the film is good and"], policy_folder, replace(tiny, new_tokens=7))
+        with pytest.raises(ValueError, match="^prompts: expected at most 5 tokens, to leave room for 7, got 6"):
+            train(METHODS["maxmin"], *given, tmp_path, seed=0)
 
     def test_the_group_minimum_rises(self, setup, tmp_path, rewards, tiny):
         profile = replace(tiny, steps=40, rate=2e-2, prompts_per_step=4, samples_per_prompt=8)
