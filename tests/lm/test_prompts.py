@@ -135,7 +135,7 @@ class TestDifferentLengths:
             np.testing.assert_allclose(found.sum(1), expected, atol=1e-5, rtol=0)
 
     def test_what_is_drawn_is_what_each_prompt_alone_would_draw(self, folder, prompts):
-        # The chances of the first token, of every prompt, beside the model's own; by the policy and by a product of one.
+        # The chances of the first token, of every prompt, beside the model's own; by the policy and by a product.
         model, tokenizer = load_policy(folder)
         ids = prompt_tokens(model, tokenizer, prompts, 1)
         n = 6000
