@@ -10,6 +10,7 @@ __all__ = [
     "chatbot_arena",
     "collective_alignment",
     "community_alignment",
+    "first_turns",
     "llmfao",
     "multipref",
     "personas",
@@ -101,7 +102,7 @@ def collective_alignment(frame, items, block="personal"):
 
     rows, left = [], 0
     for row in frame.to_dict("records"):
-        prompt = text_of(_nested(row["prompt"]))
+        prompt, messages = text_of(_nested(row["prompt"])), _nested(row["prompt"])["messages"]
         texts = {one["response_index"]: text_of(one["messages"]) for one in _nested(row["responses"])}
         for assessment in _nested(row["metadata"])["assessments"]:
             for ranked in (assessment.get("ranking_blocks") or {}).get(block) or ():
@@ -111,7 +112,8 @@ def collective_alignment(frame, items, block="personal"):
                     names = [f"{row['prompt_id']}/{side}" for side in (better, worse)]
                     answers = [texts[better], texts[worse]]
                     choice, weight = "tie" if tie else "first", 1 / len(pairs)
-                    rows.append(_row(assessment["annotator_id"], names, choice, prompt, answers, weight=weight))
+                    more = {"weight": weight, "messages": messages}
+                    rows.append(_row(assessment["annotator_id"], names, choice, prompt, answers, **more))
     return _frame(rows, "rankings of fewer than two responses", left)
 
 
@@ -141,6 +143,17 @@ def personas(frame, items):
             user = f"{persona}/{number // _ROWS_OF_A_USER:02}"
             rows.append(_row(user, names, "first", prompt, answers, persona=persona))
     return _frame(rows)
+
+
+def first_turns(frame):
+    """Return a table of conversations without their later turns, and how many of these were answered."""
+    later = [name for name in frame.columns if str(name).startswith(tuple(f"{turn}_turn_" for turn in _TURNS[1:]))]
+    answered = [name for name in later if str(name).endswith("_preferred_response")]
+    left, frame = int(frame[answered].notna().to_numpy().sum()), frame.drop(columns=later)
+    if {"turn", "interaction_id"} <= set(frame.columns):
+        first = frame["turn"].astype(float) == 0
+        left, frame = left + int(frame.loc[~first, "interaction_id"].nunique()), frame[first]
+    return frame, left
 
 
 def by_persona(source, as_frame):

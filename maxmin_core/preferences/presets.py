@@ -128,7 +128,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 
-def preset_rows(source: Any, preset: str, *, items: str | None = None) -> pd.DataFrame:
+def preset_rows(source: Any, preset: str, *, items: str | None = None, first_turns: bool = False) -> pd.DataFrame:
     """Return a public table as one choice a row, with the texts: what `read_comparisons` counts and a model reads.
 
     Parameters
@@ -139,13 +139,15 @@ def preset_rows(source: Any, preset: str, *, items: str | None = None) -> pd.Dat
         The name of the table, one of `PRESETS`.
     items : {"model", "response"} or None
         What is compared; None is the first that the preset can.
+    first_turns : bool
+        Whether later turns of conversations are left out: what was said before them is not in their rows.
 
     Returns
     -------
     pandas.DataFrame
         Columns annotator, first, second, choice, prompt; first_text and second_text where the table has texts; weight
-        where a choice among several counts one in all; and what the table says of people. Its ``attrs["dropped"]``
-        counts what was no choice.
+        where a choice among several counts one in all; messages where a prompt is a chat; and what the table says of
+        people. Its ``attrs["dropped"]`` counts what was no choice.
 
     Raises
     ------
@@ -178,4 +180,10 @@ def preset_rows(source: Any, preset: str, *, items: str | None = None) -> pd.Dat
         )
     for name in known.columns:
         one_column(frame, name, "source")
-    return known.layout(frame.reset_index(drop=True), items)
+    if not first_turns:
+        return known.layout(frame.reset_index(drop=True), items)
+    frame, later = _layouts.first_turns(frame)
+    rows = known.layout(frame.reset_index(drop=True), items)
+    if later:
+        rows.attrs["dropped"] = rows.attrs["dropped"] | {"turns after the first": later}
+    return rows
