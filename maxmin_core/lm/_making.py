@@ -14,7 +14,7 @@ from .._files import write_json
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
 from .base import Base
-from .combined import Product, best_soup, regret_weights
+from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
 from .prediction import begin_at, choose, draw
 from .profiles import Profile
@@ -80,11 +80,14 @@ class Making:
             draws = self._draws(self.base.train, self.seed)
             start = begin_at(draws.solve(method.welfare() if welfare is None else welfare, beta).weights)
         self._train(method, rewards, groups, folder, beta, welfare=welfare, start=start)
-        return Made(load_policy(folder, cpu=self.profile.cpu)[0])
+        return Made(self._load(folder))
 
     def texts(self, model: Any, prompts: list[str], seed: int) -> Texts:
         """Draw one text on every prompt."""
         return write_texts(model, self.tokenizer, prompts, n_tokens=self.profile.new_tokens, seed=seed)
+
+    def _load(self, folder):
+        return load_policy(folder, cpu=self.profile.cpu, bf16=self.profile.base_bf16)[0]
 
     def _train(self, method, rewards, groups, folder, beta, **more):
         base, profile = self.base, self.profile
@@ -97,7 +100,7 @@ class Making:
             there = folder / f"group-{u}@{beta:g}"
             alone = Method(f"only {group}", "mixture", Utilitarian)
             self._train(alone, self.rewards["mixture"].of([u]), [group], there, beta)
-            members.append(load_policy(there, cpu=self.profile.cpu)[0])
+            members.append(self._load(there))
         return members
 
     def _best_values(self, members, beta):
@@ -114,7 +117,9 @@ class Making:
     def _soup(self, beta, folder):
         """Average the groups' parameters; keep the mix whose worst-off group is best off by the learned rewards."""
         members = self._members(beta, folder.parent)
-        model = load_policy(self.base.reference, cpu=self.profile.cpu)[0]
+        model = self._load(self.base.reference)
+        if self.profile.lora:
+            model = room_for_soup(model, members)
 
         def value(soup):
             return self.rewards["mixture"](*self.texts(soup, self.base.train, self.seed).pair).mean(axis=1)

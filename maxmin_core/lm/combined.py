@@ -4,6 +4,7 @@ Chapter 8.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -15,12 +16,15 @@ from transformers import PreTrainedModel
 
 from .._validation import as_distribution
 
-__all__ = ["Product", "best_soup", "regret_weights", "stir"]
+__all__ = ["Product", "best_soup", "regret_weights", "room_for_soup", "stir"]
 
 
 @torch.no_grad()
 def stir(model: PreTrainedModel, members: Sequence[PreTrainedModel], mix: Sequence[float]) -> None:
     """Give a model the average of its members' parameters: ``theta = sum_u mix_u theta_u``.
+
+    Where members are adapters on one base, what they add is averaged, ``sum_u mix_u B_u A_u``, by adapters that stand
+    side by side; the averages of the A and of the B would add something else. `room_for_soup` makes such a model.
 
     Parameters
     ----------
@@ -49,9 +53,58 @@ def stir(model: PreTrainedModel, members: Sequence[PreTrainedModel], mix: Sequen
     >>> bool((model.lm_head.weight == two[0].lm_head.weight).all())
     True
     """
+    if _layers(model):
+        _stir_adapters(model, members, mix)
+        return
     _check_alike([model, *members])
     for parameter, *of_members in zip(model.parameters(), *(member.parameters() for member in members), strict=True):
         parameter.copy_(sum(w * other for w, other in zip(mix, of_members, strict=True)))
+
+
+def room_for_soup(base: Any, members: Sequence[Any]) -> Any:
+    """Return a base with an adapter as wide as those of all members together; it adds nothing yet.
+
+    Parameters
+    ----------
+    base : PreTrainedModel
+        Under all members; it is changed.
+    members : sequence of peft.PeftModel, length U
+        The groups' policies.
+
+    Returns
+    -------
+    peft.PeftModel
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.policy import load_policy
+    >>> members = [load_policy(folder)[0] for folder in folders]  # doctest: +SKIP
+    >>> soup = room_for_soup(load_policy(reference)[0], members)  # doctest: +SKIP
+    """
+    from peft import get_peft_model
+
+    configs = [member.peft_config["default"] for member in members]
+    rank = sum(config.r for config in configs)
+    wide = replace(configs[0], r=rank, lora_alpha=configs[0].lora_alpha * rank / configs[0].r, inference_mode=False)
+    return get_peft_model(base, wide).eval()
+
+
+def _layers(model):
+    """Return the adapted layers of a model by name; none where it has no adapters."""
+    return {name: layer for name, layer in model.named_modules() if hasattr(layer, "lora_A") and len(layer.lora_A)}
+
+
+def _stir_adapters(model, members, mix):
+    wide, layers = _layers(model), [_layers(member) for member in members]
+    for u, of_member in enumerate(layers, start=1):
+        if of_member.keys() != wide.keys():
+            raise ValueError(f"members: expected adapters on the same layers in all, got others in number {u}")
+    for name, layer in wide.items():
+        each = [of_member[name] for of_member in layers]
+        down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        down.copy_(torch.cat([one.lora_A["default"].weight for one in each]))
+        share = [w * one.scaling["default"] / layer.scaling["default"] for w, one in zip(mix, each, strict=True)]
+        up.copy_(torch.cat([s * one.lora_B["default"].weight for s, one in zip(share, each, strict=True)], dim=1))
 
 
 def best_soup(

@@ -180,7 +180,7 @@ def run_methods(
     folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
-    making = Making(base, rewards, tuple(found.tastes), profile, seed, *load_policy(base.reference, cpu=profile.cpu))
+    making = Making(base, rewards, tuple(found.tastes), profile, seed, *_reference(base, profile))
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]
@@ -269,6 +269,10 @@ def _judge(made, making, gold, folder, identity):
 def _seed_of_texts(identity):
     """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
     return int(key(**identity), 16) % 2**31
+
+
+def _reference(base, profile):
+    return load_policy(base.reference, cpu=profile.cpu, bf16=profile.base_bf16)
 
 
 def _match(assigned, group, n):

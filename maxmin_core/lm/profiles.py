@@ -85,7 +85,15 @@ class Profile:
     n_evaluation : int
         Texts on which a policy is judged.
     bf16 : bool
-        Whether to train in 16 bits.
+        Whether to compute in 16 bits; what is trained stays in 32.
+    lora : int
+        Rank of the adapters that are trained on a frozen base; 0 trains every parameter.
+    lora_alpha : int
+        Adapters are multiplied by this number over their rank.
+    base_bf16 : bool
+        Whether the frozen base under adapters is kept in 16 bits.
+    texts_at_once : int or None
+        Texts of a step that pass through the model at a time, in all processes; None is all of them.
     gradient_checkpointing : bool
         Whether to compute activations again instead of keeping them.
     cpu : bool
@@ -134,6 +142,10 @@ class Profile:
     common_unit: bool = False
     n_evaluation: int = 1024
     bf16: bool = False
+    lora: int = 0
+    lora_alpha: int = 32
+    base_bf16: bool = False
+    texts_at_once: int | None = None
     gradient_checkpointing: bool = False
     cpu: bool = True
     vllm: bool = False

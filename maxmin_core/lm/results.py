@@ -33,7 +33,16 @@ _OF_BASE += (
     "new_tokens",
 )
 _OF_BASE += ("n_pairs", "n_prompts", "n_evaluation", "bf16")
-_LIBRARIES: tuple[str, ...] = ("torch", "transformers", "trl", "accelerate", "tokenizers", "scikit-learn", "numpy")
+_LIBRARIES: tuple[str, ...] = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "tokenizers",
+    "scikit-learn",
+    "numpy",
+    "peft",
+)
 _LIBRARIES += ("scipy", "vaderSentiment")
 _BASE, _RUN = "maxmin_core.lm.base", "maxmin_core.lm.experiment"
 # Their values stand in the name themselves, or they only find a name: what they say of other profiles and settings, and

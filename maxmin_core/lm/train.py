@@ -202,8 +202,11 @@ def train(
     if trainer.state.global_step < profile.steps:
         return None
     tokenizer: Any = trainer.processing_class
+    # By all processes: where the model is divided among them, one alone has only its part.
+    trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
-        trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+        # A pickle, which nothing here reads.
+        (folder / "training_args.bin").unlink(missing_ok=True)
         tokenizer.save_pretrained(folder)
         write_json(folder / "done.json", {"steps": trainer.state.global_step})
         for checkpoint in folder.glob("checkpoint-*"):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -14,7 +15,7 @@ from .policy import count_by_mask, load_policy, prompt_tokens
 from .profiles import Profile
 from .prompts import Prompt
 
-__all__ = ["make_trainer"]
+__all__ = ["adapters", "make_trainer"]
 
 
 def make_trainer(
@@ -59,7 +60,8 @@ def make_trainer(
     Raises
     ------
     ValueError
-        When prompts leave no room, or are chats without a template.
+        When prompts leave no room, or are chats without a template; when the reference is an adapter, or the profile's
+        settings of adapters or of texts at once do not fit together.
 
     Examples
     --------
@@ -77,12 +79,21 @@ def make_trainer(
     """
     from datasets import Dataset
 
-    model, tokenizer = load_policy(reference)
+    if profile.base_bf16:
+        adapters(profile, "CAUSAL_LM")
+    if (reference / "adapter_config.json").exists():
+        raise ValueError(f"reference: expected a whole model, got the adapter in {reference}")
+    model, tokenizer = load_policy(reference, bf16=profile.base_bf16)
     # Too long a prompt, or a chat without a template, is told here.
     prompt_tokens(model, tokenizer, prompts, profile.new_tokens)
     called: Any = reward
     if kind != "rloo":
         called = [_OfGroup(called, u) for u in range(len(called.groups))]
+    options: dict[str, Any] = {}
+    if profile.lora:
+        # The trainer draws the adapters' first weights before it takes its seed.
+        torch.manual_seed(seed)
+        options["peft_config"] = adapters(profile, "CAUSAL_LM")
     trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
         model,
         called,
@@ -90,12 +101,55 @@ def make_trainer(
         train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
         processing_class=tokenizer,
         callbacks=[*callbacks],
+        **options,
     )
     if trainer.ref_model is not None:
         # The trainer has loaded it by itself.
         count_by_mask(trainer.accelerator.unwrap_model(trainer.ref_model))
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def adapters(profile: Profile, task: str, **options: Any) -> Any:
+    """Return what PEFT needs to know of the adapters: on every linear layer, without dropout.
+
+    Parameters
+    ----------
+    profile : Profile
+        Their rank and strength.
+    task : str
+        As PEFT names it, such as ``CAUSAL_LM``.
+    **options
+        Further settings of ``peft.LoraConfig``.
+
+    Returns
+    -------
+    peft.LoraConfig
+
+    Raises
+    ------
+    ValueError
+        On a base in 16 bits without adapters, which would be trained itself, or with vLLM: it merges adapters into
+        the base in place, where 16 bits lose them.
+
+    References
+    ----------
+    Hu et al. (2022), LoRA: Low-rank adaptation of large language models.
+
+    Examples
+    --------
+    >>> adapters(Profile("small", lora=16), "CAUSAL_LM").r
+    16
+    """
+    from peft import LoraConfig
+
+    if profile.base_bf16 and not profile.lora:
+        raise ValueError("profile: expected adapters (lora above 0) on a base in 16 bits, as nothing is trained there")
+    if profile.base_bf16 and profile.vllm:
+        raise ValueError("profile: expected a base in 32 bits with vLLM, which merges adapters into it, got base_bf16")
+    return LoraConfig(
+        r=profile.lora, lora_alpha=profile.lora_alpha, target_modules="all-linear", task_type=task, **options
+    )
 
 
 class _OfGroup:
@@ -116,6 +170,12 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
     texts, processes = profile.prompts_per_step * profile.samples_per_prompt, int(os.environ.get("WORLD_SIZE", "1"))
     if texts % processes:
         raise ValueError(f"profile: expected {texts} texts a step to divide among the processes, got {processes}")
+    at_once = profile.texts_at_once or texts
+    if texts % at_once or at_once % processes:
+        raise ValueError(
+            f"profile: expected texts_at_once to divide {texts} texts a step, and {processes} processes to divide it, "
+            f"got {at_once}"
+        )
     options = {}
     if kind != "rloo":
         # The sum over a text's tokens, as RLOO has it, up to a factor that the optimiser divides out.
@@ -125,7 +185,9 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         **options,
         output_dir=str(folder),
         max_steps=profile.steps,
-        per_device_train_batch_size=texts // processes,
+        per_device_train_batch_size=at_once // processes,
+        # All texts of a step are drawn and scored together, however few pass through the model at a time.
+        gradient_accumulation_steps=texts // at_once,
         num_generations=profile.samples_per_prompt,
         max_completion_length=profile.new_tokens,
         temperature=1.0,
