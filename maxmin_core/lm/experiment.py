@@ -15,6 +15,7 @@ from accelerate import PartialState
 
 from .._files import write_json
 from ._making import UNTRAINED, Making
+from .adapter_rewards import AdapterRewards
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
 from .evaluate import evaluate
@@ -226,7 +227,11 @@ def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
     kinds = ("single", "mixture", "known")
     if profile.reward == "linear":
         return {name: Rewards.load(folder / "rewards" / name) for name in kinds}
-    return {name: ModelRewards.load(folder / "rewards" / name, cpu=profile.cpu) for name in kinds}
+    where = {"cpu": profile.cpu}
+    if profile.lora:
+        how = {**where, "bf16": profile.base_bf16}
+        return {name: AdapterRewards.load(folder / "rewards" / name, **how) for name in kinds}
+    return {name: ModelRewards.load(folder / "rewards" / name, **where) for name in kinds}
 
 
 def _kept_rewards(base, gold, setting, profile, seed, folder, state):

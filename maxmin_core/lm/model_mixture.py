@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_expit
 from transformers import AutoTokenizer
 
+from .adapter_rewards import AdapterRewards
 from .annotators import Choices
 from .profiles import Profile
 from .prompts import Prompt
-from .reward_model import ModelRewards, train_reward_model, whole_text
+from .reward_model import ModelRewards, train_reward_model
+from .score_heads import whole_text
 
 __all__ = ["learn_models"]
 
@@ -29,7 +31,7 @@ def learn_models(
     *,
     seed: int,
     n_rounds: int = 4,
-) -> tuple[ModelRewards, NDArray[np.intp]]:
+) -> tuple[ModelRewards | AdapterRewards, NDArray[np.intp]]:
     """Learn a mixture of reward models by hard EM over annotators.
 
     Train a model for every group on two thirds of its annotators' comparisons; then give every annotator the group
@@ -60,8 +62,8 @@ def learn_models(
 
     Returns
     -------
-    rewards : ModelRewards
-        Not calibrated.
+    rewards : ModelRewards or AdapterRewards
+        Not calibrated; with adapters where the profile trains these.
     assigned : ndarray of int, shape (A,)
         Every annotator's group.
 
@@ -101,11 +103,17 @@ def learn_models(
                 f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}"
             )
         models = []
+        share = count / count.sum()
+        folders = [folder / name / f"group-{u}" for u in range(n_groups)]
         for u in range(n_groups):
             of_group = used & (group[annotator] == u)
             pairs = [[whole[i] for i in side[of_group]] for side in (winner, loser)]
-            models.append(train_reward_model(reference, *pairs, profile, folder / name / f"group-{u}", seed=seed))
-        return ModelRewards([model for model, _ in models], models[0][1], count / count.sum())
+            made = train_reward_model(reference, *pairs, profile, folders[u], seed=seed)
+            if not profile.lora:
+                models.append(made)
+        if profile.lora:
+            return AdapterRewards.join(folders, share, cpu=profile.cpu, bf16=profile.base_bf16)
+        return ModelRewards([model for model, _ in models], models[0][1], share)
 
     order = np.argsort(annotator, kind="stable")
     of_annotator = np.empty_like(order)

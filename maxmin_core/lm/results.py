@@ -49,7 +49,9 @@ _BASE, _RUN = "maxmin_core.lm.base", "maxmin_core.lm.experiment"
 # how results are read, trains nothing anew. Nor does how people's tables are read: a run has none.
 _NAMED = tuple(f"maxmin_core.lm.{name}" for name in ("profiles", "settings", "results"))
 _NAMED += ("maxmin_core.preferences._frames",)
-_MODELS = ("maxmin_core.lm.model_mixture", "maxmin_core.lm.reward_model")
+_MODELS = tuple(
+    f"maxmin_core.lm.{name}" for name in ("adapter_rewards", "model_mixture", "reward_model", "score_heads")
+)
 
 
 def base_folder(profile: Profile, root: Path | str) -> Path:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -20,11 +19,11 @@ from transformers import (
 
 from .._files import read_json, write_json
 from .profiles import Profile
-from .prompts import Prompt, encode, is_chat
-from .reference import END
 from .reward import Rewards
+from .score_heads import load_adapters, load_scorer, scores, tokens, whole_text
+from .trainer import adapters
 
-__all__ = ["ModelRewards", "train_reward_model", "whole_text"]
+__all__ = ["ModelRewards", "train_reward_model"]
 
 
 class ModelRewards(Rewards):
@@ -71,7 +70,7 @@ class ModelRewards(Rewards):
 
     def _raw(self, prompts, completions):
         texts = [whole_text(p, c, self.tokenizer) for p, c in zip(prompts, completions, strict=True)]
-        return np.array([_scores(model, self.tokenizer, texts) for model in self.models])
+        return np.array([scores(model, self.tokenizer, texts) for model in self.models])
 
     def _rescaled(self, zero, unit):
         return type(self)(self.models, self.tokenizer, self.shares, zero, unit)
@@ -138,14 +137,18 @@ class ModelRewards(Rewards):
         ModelRewards
         """
         scales = {name: np.array(value) for name, value in read_json(folder / "scales.json").items()}
-        models = [_load(folder / f"group-{u}", cpu=cpu) for u in range(len(scales["shares"]))]
+        models = [
+            load_scorer(folder / f"group-{u}").eval().to("cpu" if cpu else "cuda") for u in range(len(scales["shares"]))
+        ]
         return cls(models, AutoTokenizer.from_pretrained(folder / "tokenizer", padding_side="right"), **scales)
 
 
 def train_reward_model(
     reference: Path, chosen: Sequence[str], rejected: Sequence[str], profile: Profile, folder: Path, *, seed: int
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+) -> tuple[Any, PreTrainedTokenizerBase]:
     """Train a reward model on pairs of texts with TRL's RewardTrainer, from the reference with a new head; save it.
+
+    With adapters the reference stays as it is, and what is saved is an adapter and a head.
 
     Minimises ``-mean log sigma(score(chosen) - score(rejected))``. What was trained already is loaded.
 
@@ -166,7 +169,7 @@ def train_reward_model(
 
     Returns
     -------
-    model : PreTrainedModel
+    model : PreTrainedModel or peft.PeftModel
         With one output.
     tokenizer : PreTrainedTokenizerBase
         Pads on the right.
@@ -191,8 +194,11 @@ def train_reward_model(
     tokenizer = AutoTokenizer.from_pretrained(reference, padding_side="right")
     if not (folder / "done.json").exists():
         torch.manual_seed(seed)
-        how: dict[str, Any] = {"num_labels": 1, "use_safetensors": True, "dtype": torch.float32}
-        model = AutoModelForSequenceClassification.from_pretrained(reference, **how)
+        model = load_scorer(reference, bf16=profile.base_bf16)
+        options: dict[str, Any] = {}
+        if profile.lora or profile.base_bf16:
+            # A head of its own for every group, trained with the adapter.
+            options["peft_config"] = adapters(profile, "SEQ_CLS", modules_to_save=["score"])
         trainer = RewardTrainer(
             model,
             RewardConfig(
@@ -215,70 +221,21 @@ def train_reward_model(
             # Token ids, so that training and scoring read the same: as many tokens as the model has positions.
             train_dataset=Dataset.from_dict(
                 {
-                    f"{side}_ids": _tokens(tokenizer, texts, model)["input_ids"]
+                    f"{side}_ids": tokens(tokenizer, texts, model)["input_ids"]
                     for side, texts in (("chosen", chosen), ("rejected", rejected))
                 }
             ),
             processing_class=tokenizer,
+            **options,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+        trainer.save_model(str(folder))
         if trainer.is_world_process_zero():
-            trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+            # A pickle, which nothing here reads.
+            (folder / "training_args.bin").unlink(missing_ok=True)
             write_json(folder / "done.json", {"pairs": len(chosen), "steps": trainer.state.global_step})
         trainer.accelerator.wait_for_everyone()
-    return _load(folder, cpu=profile.cpu), tokenizer
-
-
-def whole_text(prompt: Prompt, completion: str, tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return the text that a reward model reads, with its end-of-text token.
-
-    Parameters
-    ----------
-    prompt : Prompt
-        How the text begins; a chat is written out by the tokenizer's template, the completion as its answer.
-    completion : str
-        How it goes on.
-    tokenizer : PreTrainedTokenizerBase
-        Word-level tokens are separated by blanks; those of a pretrained model bring theirs along.
-
-    Returns
-    -------
-    str
-
-    Examples
-    --------
-    >>> from maxmin_core.lm.reference import make_tokenizer
-    >>> whole_text("the film", "is good", make_tokenizer(["the film"], 2))
-    'the film is good <end>'
-    """
-    if is_chat(prompt):
-        encode(tokenizer, [prompt])
-        answered = [*prompt, {"role": "assistant", "content": completion}]
-        text = str(tokenizer.apply_chat_template([dict(message) for message in answered], tokenize=False)).rstrip()
-        # Some tokenizers put the beginning there, which stands in the template already.
-        if tokenizer("")["input_ids"]:
-            text = text.removeprefix(tokenizer.bos_token or "")
-        return text if text.endswith(tokenizer.eos_token) else text + tokenizer.eos_token
-    if tokenizer.eos_token == END:
-        return f"{prompt} {completion} {END}"
-    return f"{prompt}{completion}{tokenizer.eos_token}"
-
-
-def _tokens(tokenizer, texts, model, **options):
-    return tokenizer(texts, truncation=True, max_length=model.config.max_position_embeddings, **options)
-
-
-def _load(folder, *, cpu):
-    model = AutoModelForSequenceClassification.from_pretrained(folder, use_safetensors=True, dtype=torch.float32).eval()
-    return model.to("cpu" if cpu else "cuda")
-
-
-@torch.inference_mode()
-def _scores(model, tokenizer, texts, batch=256):
-    """The output at the last token that is no padding, (n,); padding stands on the right, where nothing sees it."""
-    scores = []
-    for start in range(0, len(texts), batch):
-        rows = _tokens(tokenizer, texts[start : start + batch], model, return_tensors="pt", padding=True)
-        scores.append(model(**rows.to(model.device)).logits[:, 0].float().cpu().numpy())
-    return np.concatenate(scores).astype(float)
+    if profile.lora:
+        return load_adapters([folder], ["default"], cpu=profile.cpu, bf16=profile.base_bf16), tokenizer
+    return load_scorer(folder).eval().to("cpu" if profile.cpu else "cuda"), tokenizer

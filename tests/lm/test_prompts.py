@@ -13,7 +13,7 @@ from maxmin_core.lm.enumerable import WordRewards
 from maxmin_core.lm.policy import load_policy, log_probabilities, prompt_tokens, sample
 from maxmin_core.lm.prompts import encode, is_chat, plain
 from maxmin_core.lm.reference import make_gpt2, make_tokenizer
-from maxmin_core.lm.reward_model import whole_text
+from maxmin_core.lm.score_heads import whole_text
 from maxmin_core.lm.step import log_probability
 from maxmin_core.lm.train import METHODS, train
 from maxmin_core.lm.trainer import make_trainer
