@@ -29,6 +29,9 @@ from .lm import require_lm
 
 __all__ = ["main"]
 
+# No chapter runs under the last: it is for the language models alone.
+_OF_MODELS = (*PROFILES, "pretrained")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, such as ``maxmin run 01``.
@@ -71,8 +74,8 @@ def _parser():
         sub.set_defaults(command=function)
         return sub
 
-    def with_profile(sub):
-        sub.add_argument("--profile", choices=PROFILES, default="cpu", help="how much to compute (default: cpu)")
+    def with_profile(sub, choices=PROFILES):
+        sub.add_argument("--profile", choices=choices, default="cpu", help="how much to compute (default: cpu)")
 
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
@@ -89,7 +92,7 @@ def _parser():
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
     sub = command("train", _train, "Train the policies of the language-model experiment; resumes what was interrupted.")
-    with_profile(sub)
+    with_profile(sub, _OF_MODELS)
     sub.add_argument(
         "--setting", default="80:20", help="who the annotators are (default: 80:20); 'base': no policy yet"
     )
@@ -103,7 +106,7 @@ def _parser():
     sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
     sub.add_argument("--rerun", action="store_true", help="make one run again, drawn by the commit, and compare it")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
-    with_profile(sub)
+    with_profile(sub, _OF_MODELS)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")

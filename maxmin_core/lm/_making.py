@@ -18,6 +18,7 @@ from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
 from .prediction import begin_at, choose, draw
 from .profiles import Profile
+from .prompts import Prompt
 from .reward import Rewards
 from .texts import Texts, write_texts
 from .train import METHODS, Method, train
@@ -82,7 +83,7 @@ class Making:
         self._train(method, rewards, groups, folder, beta, welfare=welfare, start=start)
         return Made(self._load(folder))
 
-    def texts(self, model: Any, prompts: list[str], seed: int) -> Texts:
+    def texts(self, model: Any, prompts: list[Prompt], seed: int) -> Texts:
         """Draw one text on every prompt."""
         return write_texts(model, self.tokenizer, prompts, n_tokens=self.profile.new_tokens, seed=seed)
 

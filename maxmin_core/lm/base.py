@@ -15,6 +15,7 @@ from .corpus import load_reviews, sentences
 from .features import TextFeatures
 from .policy import load_policy, make_prompts
 from .profiles import Profile
+from .prompts import Prompt
 from .reference import train_reference
 from .results import base_folder
 from .sentiment import Sentiment
@@ -39,7 +40,7 @@ class Base:
         What rewards may weigh; its sentiment is from other reviews.
     pool : Texts
         Two texts of the reference per prompt, which annotators compare.
-    train : list of str
+    train : list of Prompt
         Prompts to train with.
     baseline : Texts
         One text of the reference on each prompt that policies are judged on.
@@ -56,7 +57,7 @@ class Base:
     gold: Sentiment
     features: TextFeatures
     pool: Texts
-    train: list[str]
+    train: list[Prompt]
     baseline: Texts
 
 
@@ -122,7 +123,9 @@ def prepare(profile: Profile, root: Path | str, *, say: Callable[[str], None] = 
 def _draw_texts(texts, profile, reference):
     model, tokenizer = load_policy(reference, cpu=profile.cpu)
     n_all = profile.n_pairs + profile.n_prompts + profile.n_evaluation
-    prompts = make_prompts(texts, tokenizer, n_words=profile.prompt_words, n_prompts=n_all, seed=0)
+    prompts: list[Prompt] = [*make_prompts(texts, tokenizer, n_words=profile.prompt_words, n_prompts=n_all, seed=0)]
+    if profile.chat is not None:
+        prompts = [[{"role": "user", "content": profile.chat.format(beginning)}] for beginning in prompts]
     compared, rest = prompts[: profile.n_pairs], prompts[profile.n_pairs :]
     pool = write_texts(model, tokenizer, [p for p in compared for _ in range(2)], n_tokens=profile.new_tokens, seed=1)
     baseline = write_texts(model, tokenizer, rest[profile.n_prompts :], n_tokens=profile.new_tokens, seed=2)

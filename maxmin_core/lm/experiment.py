@@ -100,7 +100,9 @@ def learn_rewards(
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
         known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0)
-        mixture, assigned = learn_models(*given, assigned, n_groups, profile, folder / "mixture", seed=seed)
+        mixture, assigned = learn_models(
+            *given, assigned, n_groups, profile, folder / "mixture", seed=seed, n_rounds=profile.em_rounds
+        )
         learned = {"single": single, "mixture": mixture, "known": known}
     report: dict[str, Any] = {"annotators": profile.n_annotators}
     if n_learned == n_groups:

