@@ -61,8 +61,8 @@ def made(request, tmp_path_factory):
     else:
         profile = replace(profile, steps=2, rate=2e-4, reward_steps=2, reward_rate=1e-3, n_evaluation=8)
     folders = run_methods("80:20", profile, root, seed=3, methods=["maxmin", "soup"][: 1 + (request.param == "tiny")])
-    yield profile, root, folders
     patch.undo()
+    return profile, root, folders
 
 
 class TestWholePath:
