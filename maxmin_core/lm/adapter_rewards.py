@@ -68,6 +68,7 @@ class AdapterRewards(Rewards):
         names: Sequence[str] | None = None,
         cpu: bool = True,
         bf16: bool = False,
+        onto: Self | None = None,
         **scales: Any,
     ) -> Self:
         """Return the rewards of adapters that were trained one by one, on one base.
@@ -84,6 +85,8 @@ class AdapterRewards(Rewards):
             Whether they stay on the processor; else they go to the GPU.
         bf16 : bool
             Whether the base is kept in 16 bits; adapters and heads have 32.
+        onto : AdapterRewards or None
+            Rewards that were loaded before, whose base these share; their adapters have other names.
         **scales
             ``zero`` and ``unit``.
 
@@ -97,7 +100,9 @@ class AdapterRewards(Rewards):
             On adapters of different bases, or a base that is gone.
         """
         names = [f"group-{u}" for u in range(len(folders))] if names is None else list(names)
-        model = load_adapters(folders, names, cpu=cpu, bf16=bf16)
+        if onto is not None and (both := set(names) & set(onto.model.peft_config)):
+            raise ValueError(f"names: expected other names than those on the base, got {', '.join(sorted(both))}")
+        model = load_adapters(folders, names, cpu=cpu, bf16=bf16, onto=None if onto is None else onto.model)
         base = read_json(folders[0] / "adapter_config.json")["base_model_name_or_path"]
         return cls(model, names, AutoTokenizer.from_pretrained(base, padding_side="right"), shares, **scales)
 
@@ -163,7 +168,7 @@ class AdapterRewards(Rewards):
         write_json(folder / "scales.json", {"names": self.names, **scales})
 
     @classmethod
-    def load(cls, folder: Path, *, cpu: bool = True, bf16: bool = False) -> Self:
+    def load(cls, folder: Path, *, cpu: bool = True, bf16: bool = False, onto: Self | None = None) -> Self:
         """Return saved rewards: they score every text as before.
 
         Parameters
@@ -174,6 +179,8 @@ class AdapterRewards(Rewards):
             Whether they stay on the processor; else they go to the GPU.
         bf16 : bool
             Whether the base is kept in 16 bits.
+        onto : AdapterRewards or None
+            Rewards that were loaded before, whose base these share.
 
         Returns
         -------
@@ -183,7 +190,14 @@ class AdapterRewards(Rewards):
         names = scales.pop("names")
         given = {name: np.array(value) for name, value in scales.items()}
         folders = [folder / name for name in names]
-        return cls.join(folders, given.pop("shares"), names=names, cpu=cpu, bf16=bf16, **given)
+        return cls.join(folders, given.pop("shares"), names=names, cpu=cpu, bf16=bf16, onto=onto, **given)
+
+    def forget(self) -> None:
+        """Take these adapters off the base, where others stay."""
+        left = [name for name in self.model.peft_config if name not in self.names]
+        self.model.set_adapter(left[0])
+        for name in self.names:
+            self.model.delete_adapter(name)
 
 
 @torch.inference_mode()

@@ -99,9 +99,10 @@ def learn_rewards(
         given = (base.reference, base.pool.pair, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
-        known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0)
+        on = {"onto": single if isinstance(single, AdapterRewards) else None}
+        known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0, **on)
         mixture, assigned = learn_models(
-            *given, assigned, n_groups, profile, folder / "mixture", seed=seed, n_rounds=profile.em_rounds
+            *given, assigned, n_groups, profile, folder / "mixture", seed=seed, n_rounds=profile.em_rounds, **on
         )
         learned = {"single": single, "mixture": mixture, "known": known}
     report: dict[str, Any] = {"annotators": profile.n_annotators}
@@ -232,7 +233,12 @@ def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
     where = {"cpu": profile.cpu}
     if profile.lora:
         how = {**where, "bf16": profile.base_bf16}
-        return {name: AdapterRewards.load(folder / "rewards" / name, **how) for name in kinds}
+        found: dict[str, Rewards] = {}
+        shared: AdapterRewards | None = None
+        for name in kinds:
+            # All kinds stand on one base.
+            found[name] = shared = AdapterRewards.load(folder / "rewards" / name, onto=shared, **how)
+        return found
     return {name: ModelRewards.load(folder / "rewards" / name, **where) for name in kinds}
 
 

@@ -31,6 +31,7 @@ def learn_models(
     *,
     seed: int,
     n_rounds: int = 4,
+    onto: AdapterRewards | None = None,
 ) -> tuple[ModelRewards | AdapterRewards, NDArray[np.intp]]:
     """Learn a mixture of reward models by hard EM over annotators.
 
@@ -59,6 +60,8 @@ def learn_models(
         Of heads and orders.
     n_rounds : int
         At most so many; 0 trains on the first guess.
+    onto : AdapterRewards or None
+        Rewards that were learned before, whose base these adapters are to share.
 
     Returns
     -------
@@ -112,7 +115,8 @@ def learn_models(
             if not profile.lora:
                 models.append(made)
         if profile.lora:
-            return AdapterRewards.join(folders, share, cpu=profile.cpu, bf16=profile.base_bf16)
+            names = [f"{folder.name}-{name}-{u}" for u in range(n_groups)]
+            return AdapterRewards.join(folders, share, names=names, cpu=profile.cpu, bf16=profile.base_bf16, onto=onto)
         return ModelRewards([model for model, _ in models], models[0][1], share)
 
     order = np.argsort(annotator, kind="stable")
@@ -123,6 +127,8 @@ def learn_models(
     for turn in range(n_rounds):
         rewards = fit(~judged, f"round-{turn}")
         score = rewards(prompts, completions)
+        if onto is not None and isinstance(rewards, AdapterRewards):
+            rewards.forget()
         joint = np.tile(np.log(rewards.shares), (len(group), 1))
         margin = score[:, winner[judged]] - score[:, loser[judged]]
         np.add.at(joint, annotator[judged], log_expit(margin).T)

@@ -52,7 +52,9 @@ def _to_its_type(module, given):
     return tuple(value.to(module.weight.dtype) for value in given)
 
 
-def load_adapters(folders: Sequence[Path], names: Sequence[str], *, cpu: bool = True, bf16: bool = False) -> Any:
+def load_adapters(
+    folders: Sequence[Path], names: Sequence[str], *, cpu: bool = True, bf16: bool = False, onto: Any = None
+) -> Any:
     """Load adapters with their heads, which were trained one by one, on the one base that all share.
 
     Parameters
@@ -65,6 +67,8 @@ def load_adapters(folders: Sequence[Path], names: Sequence[str], *, cpu: bool = 
         Whether they stay on the processor; else they go to the GPU.
     bf16 : bool
         Whether the base is kept in 16 bits; adapters and heads have 32.
+    onto : peft.PeftModel or None
+        What was loaded before, whose base they are to share; None loads the base.
 
     Returns
     -------
@@ -84,6 +88,12 @@ def load_adapters(folders: Sequence[Path], names: Sequence[str], *, cpu: bool = 
     bases = sorted({read_json(folder / "adapter_config.json")["base_model_name_or_path"] for folder in folders})
     if len(bases) != 1:
         raise ValueError(f"folders: expected adapters on one base, got {', '.join(bases)}")
+    if onto is not None:
+        if (there := onto.peft_config[onto.active_adapter].base_model_name_or_path) != bases[0]:
+            raise ValueError(f"folders: expected adapters on the base {there}, got {bases[0]}")
+        for name, folder in zip(names, folders, strict=True):
+            onto.load_adapter(folder, adapter_name=name)
+        return onto.eval()
     base = Path(bases[0])
     if not (base / "config.json").is_file():
         raise ValueError(f"folders: expected the adapters' base at {base}, got none there")

@@ -1,6 +1,8 @@
 """Rewards of all groups on one frozen base score as each would alone, and the base stays as it is."""
 
 import dataclasses
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -128,13 +130,27 @@ class TestScores:
     def test_a_run_loads_them(self, trained, pairs, tmp_path):
         for name in ("single", "mixture", "known"):
             trained[0].save(tmp_path / "rewards" / name)
-        found = load_rewards(tmp_path, SMALL)["mixture"]
-        np.testing.assert_array_equal(found(*pairs[0]), trained[0](*pairs[0]))
+        # Three kinds of rewards on one base: as far as adapters go they know nothing of each other.
+        with pytest.raises(ValueError, match="^names: expected other names than those on the base, got .*all-0"):
+            load_rewards(tmp_path, SMALL)
+        for name in ("single", "mixture", "known"):
+            shutil.rmtree(tmp_path / "rewards" / name)
+            some = trained[0].of([1, 0] if name == "known" else [0, 1])
+            folders = [trained[3] / "all" / f"group-{u}" for u in ((1, 0) if name == "known" else (0, 1))]
+            named = AdapterRewards.join(folders, some.shares, names=[f"{name}-{u}" for u in range(2)])
+            named.save(tmp_path / "rewards" / name)
+        found = load_rewards(tmp_path, SMALL)
+        for name, rewards in found.items():
+            order = [1, 0] if name == "known" else [0, 1]
+            np.testing.assert_array_equal(rewards(*pairs[0]), trained[0].of(order)(*pairs[0]))
+            assert rewards.model is found["single"].model
+            assert rewards.fingerprint() == trained[0].of(order).fingerprint()
+        assert len(found["single"].model.peft_config) == 6
+        found["known"].forget()
+        assert len(found["single"].model.peft_config) == 4
+        np.testing.assert_array_equal(found["mixture"](*pairs[0]), trained[0](*pairs[0]))
 
     def test_adapters_of_two_bases_are_refused(self, trained, base, tmp_path):
-        import json
-        import shutil
-
         shutil.copytree(trained[3] / "all" / "group-1", tmp_path / "other")
         config = json.loads((tmp_path / "other" / "adapter_config.json").read_text())
         config["base_model_name_or_path"] = "elsewhere"

@@ -282,7 +282,7 @@ for rate in (None, 0.3):
     reward = GroupReward(lambda p, c: values, Egalitarian(), rate, groups=["a", "b"])
     for batch in batches:
         values = np.array_split(batch, n, axis=1)[rank]
-        reward(None, None, log_metric=lambda name, value: name.startswith("weight") and chosen.append(value))
+        reward(["x"] * 8, ["y"] * 8, log_metric=lambda name, value: name.startswith("weight") and chosen.append(value))
 if rank == 0:
     open(sys.argv[1], "w").write(json.dumps(chosen))
 if n > 1:

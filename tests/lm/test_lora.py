@@ -1,6 +1,9 @@
 """Adapters on a frozen base, on a tiny Llama: the reference is the base itself, and a run resumes to the bit."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -213,3 +216,37 @@ class TestSoup:
         narrow = get_peft_model(load_policy(base)[0], LoraConfig(r=2, target_modules=["q_proj"]))
         with pytest.raises(ValueError, match="^members: expected adapters on the same layers in all, got others in nu"):
             stir(room_for_soup(load_policy(base)[0], members), [members[0], narrow], (0.5, 0.5))
+
+
+SHARED = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+from maxmin_core.lm.enumerable import WordRewards
+from maxmin_core.lm.profiles import Profile
+from maxmin_core.lm.train import METHODS, train
+
+rewards, root = WordRewards({scores!r}, [0.7, 0.3]), Path(sys.argv[1])
+for name, stops in (("whole", [None]), ("cut", [1, 3, None])):
+    for stop in stops:
+        given = (rewards, ["many", "few"], {prompts!r}, Path({base!r}), {profile!r}, root / name)
+        train(METHODS["maxmin_fast"], *given, seed=0, stop_at=stop)
+"""
+
+
+def test_two_processes_resume_to_the_bit_with_the_same_group_weights(base, tmp_path):
+    script = tmp_path / "train.py"
+    given = {"scores": REWARDS.scores.tolist(), "prompts": PROMPTS, "base": str(base), "profile": SMALL}
+    script.write_text(SHARED.format(**given))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, script, tmp_path], check=False, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert json.loads((whole / "settings.json").read_text())["processes"] == 2
+    assert lines(whole) == lines(cut) and [row["step"] for row in lines(whole)] == [1, 2, 3, 4]
+    one, other = weights(whole), weights(cut)
+    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    assert lines(whole)[0]["kl"] == 0.0 and lines(whole)[-1]["weight/many"] != 0.5

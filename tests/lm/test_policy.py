@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from maxmin_core.lm import policy
 from maxmin_core.lm.policy import load_policy, log_probabilities, make_prompts, sample
 from maxmin_core.lm.reference import train_reference
 
@@ -42,6 +43,15 @@ class TestLogProbabilities:
             logits = model(torch.tensor([begin + completion])).logits[0].log_softmax(-1)
             by_hand = sum(logits[len(begin) + k - 1, token].item() for k, token in enumerate(completion))
             np.testing.assert_allclose([value, alone], by_hand, atol=1e-4)
+
+    def test_a_large_vocabulary_takes_fewer_texts_at_a_time(self, policy_folder, monkeypatch):
+        model, tokenizer = load_policy(policy_folder)
+        prompts, completions = ["the film"] * 9, [[token, 5] for token in range(9)]
+        together, sizes = log_probabilities(model, tokenizer, prompts, completions), []
+        monkeypatch.setattr(policy, "_MOST_NUMBERS", 4 * 5 * model.config.vocab_size)
+        model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+        np.testing.assert_allclose(log_probabilities(model, tokenizer, prompts, completions), together, atol=1e-5)
+        assert sizes == [4, 4, 1]
 
     def test_probabilities_of_all_first_tokens_sum_to_one(self, policy_folder):
         model, tokenizer = load_policy(policy_folder)
