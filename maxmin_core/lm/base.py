@@ -123,7 +123,7 @@ def prepare(profile: Profile, root: Path | str, *, say: Callable[[str], None] = 
 def _draw_texts(texts, profile, reference):
     model, tokenizer = load_policy(reference, cpu=profile.cpu)
     n_all = profile.n_pairs + profile.n_prompts + profile.n_evaluation
-    prompts: list[Prompt] = [*make_prompts(texts, tokenizer, n_words=profile.prompt_words, n_prompts=n_all, seed=0)]
+    prompts = [*make_prompts(texts, tokenizer, n_words=profile.prompt_words, n_prompts=n_all, seed=0)]
     if profile.chat is not None:
         prompts = [[{"role": "user", "content": profile.chat.format(beginning)}] for beginning in prompts]
     compared, rest = prompts[: profile.n_pairs], prompts[profile.n_pairs :]

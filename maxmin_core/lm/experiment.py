@@ -99,7 +99,7 @@ def learn_rewards(
         given = (base.reference, base.pool.pair, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
-        on = {"onto": single if isinstance(single, AdapterRewards) else None}
+        on: dict[str, Any] = {"onto": single if isinstance(single, AdapterRewards) else None}
         known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0, **on)
         mixture, assigned = learn_models(
             *given, assigned, n_groups, profile, folder / "mixture", seed=seed, n_rounds=profile.em_rounds, **on

@@ -232,7 +232,7 @@ def train_reward_model(
         trainer.train()
         trainer.save_model(str(folder))
         if trainer.is_world_process_zero():
-            # A pickle, which nothing here reads.
+            # Not safetensors, and nothing here reads it.
             (folder / "training_args.bin").unlink(missing_ok=True)
             write_json(folder / "done.json", {"pairs": len(chosen), "steps": trainer.state.global_step})
         trainer.accelerator.wait_for_everyone()

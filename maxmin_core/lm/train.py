@@ -205,7 +205,7 @@ def train(
     # By all processes: where the model is divided among them, one alone has only its part.
     trainer.save_model(str(folder))
     if trainer.is_world_process_zero():
-        # A pickle, which nothing here reads.
+        # Not safetensors, and nothing here reads it.
         (folder / "training_args.bin").unlink(missing_ok=True)
         tokenizer.save_pretrained(folder)
         write_json(folder / "done.json", {"steps": trainer.state.global_step})
