@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -91,8 +90,6 @@ def make_trainer(
         called = [_OfGroup(called, u) for u in range(len(called.groups))]
     options: dict[str, Any] = {}
     if profile.lora:
-        # The trainer draws the adapters' first weights before it takes its seed.
-        torch.manual_seed(seed)
         options["peft_config"] = adapters(profile, "CAUSAL_LM")
     trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
         model,
