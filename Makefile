@@ -19,8 +19,8 @@ book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smok
 
 # What needs no language model, no notebook and no browser.
 FAST := --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm
-# Two processes; the tests of one file stay together, and so do those of the pages (tests/conftest.py).
-TWO := -n 2 --dist loadgroup
+# Two processes; the tests of one file stay together, and share what the file has made.
+TWO := -n 2 --dist loadfile
 
 check: env lint  ## Look at a change before it is committed: style, imports, types, the fast tests (under 90 s)
 	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow"

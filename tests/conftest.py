@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -61,8 +62,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.slow)
             if "course" in item.path.parts and "site" not in fixtures:
                 item.add_marker(pytest.mark.course)
-        # What a process makes for one test it keeps for the others that ask for it: pages once, a file's models once.
-        item.add_marker(pytest.mark.xdist_group("site" if "site" in fixtures else str(item.path)))
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +100,9 @@ def maxmin():
 @pytest.fixture(scope="session")
 def site(root, maxmin):
     """The folder of the rendered pages, made by the smoke profile."""
-    done = maxmin("build", "--profile", "smoke", cwd=root)
+    # Tests run in two processes: one makes the pages, the other waits, and finds them made.
+    with FileLock(root / "_build" / ".tests.lock"):
+        done = maxmin("build", "--profile", "smoke", cwd=root, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     return root / "_build" / "smoke" / "html"
 
