@@ -52,7 +52,8 @@ def product_by_token(
     weights = as_distribution("weights", weights, len(log_policies))
     onward, found = _onward(texts), []
     for rows in log_policies.swapaxes(0, 1):
-        chances, steps = [_of_beginnings(row, texts, onward) for row in rows], {}
+        chances = [_of_beginnings(row, texts, onward) for row in rows]
+        steps: dict[_Beginning, float] = {}
         for before, after in onward:
             own = np.array([[log[one] - log[before] for one in after] for log in chances])
             mixed = weights @ own
@@ -116,14 +117,15 @@ def grpo_rest(
         raise ValueError(f"n_samples: expected an integer of at least 2, got {n_samples!r}")
     onward, found = _onward(texts), []
     for values, row in zip(reward, log_reference, strict=True):
-        log, value, steps = _of_beginnings(row, texts, onward), dict(zip(map(tuple, texts), values, strict=True)), {}
+        log, value = _of_beginnings(row, texts, onward), dict(zip(map(tuple, texts), values, strict=True))
+        logs: dict[_Beginning, float] = {}
         for before, after in onward:
             expected = np.array([value[one] for one in after])
             tilted = np.array([log[one] - log[before] for one in after]) + (1 - 1 / n_samples) * expected / beta
             tilted -= logsumexp(tilted)
             value[before] = np.exp(tilted) @ expected
-            steps.update(zip(after, tilted, strict=True))
-        found.append(_of_texts(steps, texts))
+            logs.update(zip(after, tilted, strict=True))
+        found.append(_of_texts(logs, texts))
     return np.array(found)
 
 
