@@ -118,14 +118,14 @@ def grpo_rest(
     onward, found = _onward(texts), []
     for values, row in zip(reward, log_reference, strict=True):
         log, value = _of_beginnings(row, texts, onward), dict(zip(map(tuple, texts), values, strict=True))
-        logs: dict[_Beginning, float] = {}
+        steps: dict[_Beginning, float] = {}
         for before, after in onward:
             expected = np.array([value[one] for one in after])
             tilted = np.array([log[one] - log[before] for one in after]) + (1 - 1 / n_samples) * expected / beta
             tilted -= logsumexp(tilted)
             value[before] = np.exp(tilted) @ expected
-            logs.update(zip(after, tilted, strict=True))
-        found.append(_of_texts(logs, texts))
+            steps.update(zip(after, tilted, strict=True))
+        found.append(_of_texts(steps, texts))
     return np.array(found)
 
 
