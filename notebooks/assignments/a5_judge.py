@@ -5,23 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq, linprog, minimize
 
-from maxmin_core.course.judging import AnswerError, Ask, Check
-
-
-def numbers(name: str, answer: object, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as an array of finite numbers of a shape."""
-    try:
-        found = np.asarray(answer)
-    except ValueError:
-        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
-    if found.dtype.kind not in "biuf":
-        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
-    found = found.astype(float)
-    if found.shape != shape:
-        raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
-    if not np.isfinite(found).all():
-        raise AnswerError(f"{name}: expected finite numbers, got NaN or infinity")
-    return found
+from maxmin_core.course.judging import AnswerError, Ask, Check, numbers
 
 
 def near(found: np.ndarray | float, true: np.ndarray | float, tolerance: float) -> bool:

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from maxmin_core.course.judging import AnswerError, Ask, Check
+from maxmin_core.course.judging import AnswerError, Ask, Check, numbers, several
 
 LIKED = np.array([[1.0, -0.4, 0.5, 0.0], [-0.4, 1.0, 0.5, -0.2], [0.1, -0.1, 0.2, 1.0]])
 SHAPES = {
@@ -32,29 +32,6 @@ SHAPES = {
 }
 
 
-def numbers(name: str, answer: object, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as an array of finite numbers of a shape."""
-    try:
-        found = np.asarray(answer)
-    except ValueError:
-        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
-    if found.dtype.kind not in "biuf":
-        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
-    if found.shape != shape:
-        raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
-    found = found.astype(float)
-    if not np.isfinite(found).all():
-        raise AnswerError(f"{name}: expected finite numbers, got NaN or infinity")
-    return found
-
-
-def several(name: str, answer: object, shapes: list[tuple[int, ...]]) -> list[np.ndarray]:
-    """Return an answer of several arrays."""
-    if not isinstance(answer, list | tuple) or len(answer) != len(shapes):
-        raise AnswerError(f"{name}: expected {len(shapes)} results, got {type(answer).__name__}")
-    return [numbers(name, part, shape) for part, shape in zip(answer, shapes, strict=True)]
-
-
 def near(found: np.ndarray | float, true: np.ndarray | float, tolerance: float) -> bool:
     """Return whether two arrays agree, as a part of the largest entry of the true one."""
     return bool(np.abs(np.asarray(found) - true).max() <= tolerance * np.abs(true).max())
@@ -67,7 +44,7 @@ def judge_batch_scores(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
         rewards, log_ratio = rng.normal(size=(n_groups, n_prompts * k)) + 1, rng.normal(size=n_prompts * k)
         before = np.log(rng.dirichlet(np.ones(n_groups)))
         answer = ask("batch_scores", rewards, log_ratio, before, rate, beta, k)
-        moved, advantages = several("batch_scores", answer, [(n_groups,), (n_prompts * k,)])
+        moved, advantages = several("batch_scores", answer, (n_groups,), (n_prompts * k,))
         grown = [math.exp(before[u]) * math.exp(-rate * sum(rewards[u]) / (n_prompts * k)) for u in range(n_groups)]
         weights = [g / sum(grown) for g in grown]
         moves.append(near(np.exp(moved), np.array(weights), 1e-8))
@@ -84,9 +61,7 @@ def judge_batch_scores(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     yield Check(4, scores[0] and moves[0], "advantages on one prompt, without a price of divergence")
     yield Check(5, scores[1] and moves[1], "advantages on several prompts, with the price of divergence")
     far = np.array([-1.0, -2000.0])
-    moved, _ = several(
-        "batch_scores", ask("batch_scores", np.ones((2, 4)), np.zeros(4), far, 0.1, 0.0, 2), [(2,), (4,)]
-    )
+    moved, _ = several("batch_scores", ask("batch_scores", np.ones((2, 4)), np.zeros(4), far, 0.1, 0.0, 2), (2,), (4,))
     kept = abs(moved[0]) < 1e-6 and abs(moved[1] + 1999) < 1e-6
     yield Check(3, bool(kept) and scores[2], "a weight that has become tiny is not lost; a rate of zero moves nothing")
 
@@ -180,7 +155,7 @@ def judge_enclosure(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
         log_reference = np.log(rng.dirichlet(np.full(n_texts, 1.5), size=n_prompts))
         rewards = rng.normal(size=(n_groups, n_prompts, n_texts))
         policy = rng.dirichlet(np.ones(n_texts), size=n_prompts)
-        found = several("enclosure", ask("enclosure", policy, rewards, log_reference, beta), [(), ()])
+        found = several("enclosure", ask("enclosure", policy, rewards, log_reference, beta), (), ())
         worths.append(near(found[0], values_of(np.log(policy), rewards, log_reference, beta).min(), 1e-6))
         lower, upper = between(rewards, log_reference, beta)
         bounds.append(bool(lower - 1e-5 <= found[1] <= upper + 1e-5))

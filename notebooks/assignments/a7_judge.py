@@ -5,25 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq, minimize
 
-from maxmin_core.course.judging import AnswerError, Ask, Check
-
-
-def numbers(name: str, answer: object, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return an answer as an array of finite numbers of a shape; None stands for any length from 1 to 50."""
-    try:
-        found = np.asarray(answer)
-    except ValueError:
-        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
-    if found.dtype.kind not in "biuf":
-        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
-    fits = found.ndim == len(shape)
-    fits &= all(m == n or (n is None and 1 <= m <= 50) for m, n in zip(found.shape, shape, strict=False))
-    if not fits:
-        raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
-    found = found.astype(float)
-    if not (np.abs(found) < 1e6).all():
-        raise AnswerError(f"{name}: expected finite numbers of moderate size")
-    return found
+from maxmin_core.course.judging import AnswerError, Ask, Check, numbers
 
 
 def chance_of(margin):
