@@ -6,7 +6,7 @@ import numpy as np
 from scipy.integrate import quad_vec
 from scipy.special import expit, logsumexp, softmax
 
-from maxmin_core.course.judging import AnswerError, Check, numbers
+from maxmin_core.course.judging import Check, numbers
 
 SHARES = np.arange(1, 100) / 100
 
