@@ -103,7 +103,7 @@ def look_over(path: Path | str, name: str, assignment: Assignment | None = None)
     if assignment is not None:
         tasks, found = assignment.tasks, merge(assignment, notebook).answers
     else:
-        tasks, found = _own_tasks(cells), {task: cell_source(cell) for cell in cells if (task := marked(cell))}
+        tasks, found = _own_tasks(cells), {own: cell_source(cell) for cell in cells if (own := marked(cell))}
     lines = []
     for task in tasks:
         source = found.get(task.name)

@@ -207,7 +207,20 @@ def judge_task(name: str, judge: Judge, ask: Ask, *, of: float, seed: int) -> Ve
 
 
 def counted(number: float, thing: str) -> str:
-    """Return a number of things in words: ``1 point``, ``2 points``."""
+    """Return a number of things in words.
+
+    Parameters
+    ----------
+    number : float
+        How many.
+    thing : str
+        One of them.
+
+    Examples
+    --------
+    >>> counted(1, "point"), counted(2.5, "point")
+    ('1 point', '2.5 points')
+    """
     return f"{number:g} {thing}{'' if number == 1 else 's'}"
 
 
