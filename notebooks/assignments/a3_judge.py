@@ -152,15 +152,15 @@ def soft_em(ask, rng):
     yield Check(3, bool(good), "simulated people: likelier than the truth, in whatever order they come")
     # Five groups on three options: a single random start ends far below the best mixture half of the time.
     z, reached = all_pairs(3), 0
-    for _ in range(6):
+    for _ in range(8):
         truth = 2 * rng.normal(size=(5, 3))
         wins, losses, group = draw(rng, np.full(5, 0.2), truth, z, 60, 40)
         start = np.where(np.arange(5) == group[:, None], 0.9, 0.025)
         best = value(*climb(start, wins, losses, z, 30), wins, losses, z)
         answer = ask("soft_em", wins, losses, z, 5, int(rng.integers(1000)))
         shares, parameters, _ = several("soft_em", answer, (5,), (5, 3), ())
-        reached += value(shares, parameters, wins, losses, z) > best - 2
-    yield Check(4, bool(reached == 6), "where most single starts end in a poor place: the best of several starts")
+        reached += value(shares, parameters, wins, losses, z) > best - 0.5
+    yield Check(4, bool(reached == 8), "where most single starts end in a poor place: the best of several starts")
 
 
 def stalling_start(ask, rng):
