@@ -127,7 +127,9 @@ def test_the_release_has_no_solution_and_is_known_to_the_gradebook(course):
     path = course.folder / "release" / "a1" / "a1_tiny.ipynb"
     text = path.read_text(encoding="utf-8")
     assert "SOLUTION" not in text and "CONSTANT * np" not in text and "Because." not in text
-    assert "double: yours to write" in text and not (course.folder / "source").exists()
+    assert "double: yours to write" in text and "yours to write" not in "".join(
+        path.read_text(encoding="utf-8") for path in (course.folder / "source").rglob("*") if path.is_file()
+    )
     with opened(course) as gradebook:
         cells = {cell.name: cell.max_score for cell in gradebook.find_notebook("a1_tiny", "a1").grade_cells}
     assert cells == {"double_check": 10, "total_check": 10, "why": 80}
@@ -239,6 +241,18 @@ class TestGrading:
         assert done["success"], done["log"]
         with opened(course) as gradebook:
             assert gradebook.find_grade("double_check", "a1_tiny", "a1", "Ann").auto_score == 10
+
+    def test_the_formgrader_lists_what_is_to_be_marked(self, course, graded):
+        from nbgrader.apps import NbGraderAPI
+        from traitlets.config import Config
+
+        from maxmin_core.course.release import configure
+
+        config = Config()
+        config.CourseDirectory.root = str(course.folder)
+        configure(config)
+        (listed,) = NbGraderAPI(config=config).get_assignments()
+        assert (listed["name"], listed["average_score"] > 0) == ("a1", True)
 
     def test_gradescope(self, course, tmp_path):
         with zipfile.ZipFile(course.folder / "a1_gradescope.zip") as archive:
