@@ -65,7 +65,7 @@ def climbs_to_a_top(by_em):
     for change in 1e-5 * np.vstack([np.eye(6), -np.eye(6)]):
         slopes.append(enumerated(shares, rewards + change.reshape(2, 3)) - here)
     for change in (1e-5, -1e-5):
-        slopes.append(enumerated(shares + [change, -change], rewards) - here)
+        slopes.append(enumerated(np.add(shares, [change, -change]), rewards) - here)
     # A top: no small step leads up. And it is no plateau: the groups differ.
     return abs(value - here) < 1e-9 and max(slopes) < 1e-9 and np.ptp(rewards, axis=0).max() > 1
 
