@@ -22,7 +22,7 @@ from ..preferences.population import match_groups
 from ._space import make_space
 from ._tastes import Tastes, fit_tastes
 
-__all__ = ["FEWEST", "CrossFit", "cross_fit", "real_groups", "resampled", "verdict", "visible"]
+__all__ = ["FEWEST", "CrossFit", "cross_fit", "person_weights", "real_groups", "resampled", "verdict", "visible"]
 
 # Fewer people than that are not described, and are no group.
 FEWEST = 5
@@ -201,12 +201,17 @@ def verdict(fit, chosen, real, planted):
     )
 
 
+def person_weights(n_people, seed, n_resamples=40):
+    """Return how often everybody is drawn in every resample of people, (n_resamples, A)."""
+    rng = np.random.default_rng([seed, 3])
+    drawn = rng.integers(n_people, size=(n_resamples, n_people))
+    return np.array([np.bincount(people, minlength=n_people) for people in drawn], dtype=float)
+
+
 def resampled(votes, model, seed, n_resamples=40, tell=lambda part: None):
     """Return the model fitted again to people drawn with replacement, from where it stands: a list of models."""
-    rng, n = np.random.default_rng([seed, 3]), votes.n_people
     found = []
-    for _ in range(n_resamples):
-        weight = np.bincount(rng.integers(n, size=n), minlength=n).astype(float)
+    for weight in person_weights(votes.n_people, seed, n_resamples):
         found.append(fit_tastes(votes, model.space, len(model.shares), start=model, weight=weight, passes=20))
         tell(1 / n_resamples)
     return found
