@@ -14,7 +14,10 @@ def dots(rows, *, alt, caption, line=None, unit="", ends=None):
     line : where a thin upright line stands; ends : the axis's ends, else those of the data.
     """
     values = [x for _, points in rows for value, low, high, _ in points for x in (value, low, high) if x is not None]
-    low, high = ends or (min([*values, *([] if line is None else [line])]), max([*values, *([] if line is None else [line])]))
+    low, high = ends or (
+        min([*values, *([] if line is None else [line])]),
+        max([*values, *([] if line is None else [line])]),
+    )
     if low == high:
         low, high = low - 1, high + 1
 

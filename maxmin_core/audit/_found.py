@@ -131,7 +131,10 @@ def served(search, some, single, beta, seed):
         here = home == u
         found.append(
             {"group": u + 1, "agreement": ratio(right[here], some.count[here])}
-            | {name: _over(now[name][u], [one[name][u] for one in drawn]) for name in ("win_rate", "best_win_rate", "gap")}
+            | {
+                name: _over(now[name][u], [one[name][u] for one in drawn])
+                for name in ("win_rate", "best_win_rate", "gap")
+            }
         )
     everybody = {name: _over(now[name], [one[name] for one in drawn]) for name in ("price", "diversity")}
     everybody["agreement"] = ratio(right, some.count)

@@ -112,7 +112,9 @@ def real_groups(votes, fit, model):
             margin = rewards[:, asked.winner] - rewards[:, asked.loser]
             right = [np.bincount(asked.person, asked.weight * np.heaviside(m, 0.5), n) for m in margin]
             with np.errstate(invalid="ignore", divide="ignore"):
-                agreement[half] = np.where((fit.fold == f)[:, None], np.array(right).T / asked.count[:, None], agreement[half])
+                agreement[half] = np.where(
+                    (fit.fold == f)[:, None], np.array(right).T / asked.count[:, None], agreement[half]
+                )
     return [_told(agreement, member, u, k) for u in range(k)]
 
 
@@ -164,7 +166,9 @@ def visible(votes, model, seed, shares=(0.1, 0.2, 0.3)):
                 return votes.redrawn(rng.random(len(margin)) < expit(margin + model.bias * votes.shown))
 
             null, unseen = fit_tastes(drawn(), space, 1, start=model, passes=25), drawn()
-            gains.append(logsumexp(true.joint(unseen, seed=seed), axis=1) - logsumexp(null.joint(unseen, seed=seed), axis=1))
+            gains.append(
+                logsumexp(true.joint(unseen, seed=seed), axis=1) - logsumexp(null.joint(unseen, seed=seed), axis=1)
+            )
         found[share] = float(np.mean(gains)), float(np.std(gains) / np.sqrt(n * _SHUFFLES))
     return found
 

@@ -30,7 +30,9 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order):
     said = []
 
     def say(what, number, text):
-        said.append({"what": what, "number": number if number is None or is_count(number) else float(number), "text": text})
+        said.append(
+            {"what": what, "number": number if number is None or is_count(number) else float(number), "text": text}
+        )
 
     count = votes.count
     typical = float(np.median(count[count > 0]))

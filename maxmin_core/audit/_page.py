@@ -21,13 +21,15 @@ h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top
 .verdict { background: var(--card); border-left: 0.4rem solid var(--g1); padding: 0.7rem 1rem; margin: 1rem 0; }
 .verdict p { margin: 0.4rem 0; } .verdict strong { font-size: 1.1rem; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
-table { border-collapse: collapse; font-size: 0.92rem; } caption { text-align: left; color: var(--soft); padding: 0.3rem 0; }
+table { border-collapse: collapse; font-size: 0.92rem; min-width: 34rem; overflow-wrap: normal; } caption { text-align: left; color: var(--soft); padding: 0.3rem 0; }
 th, td { text-align: left; padding: 0.3rem 0.7rem 0.3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: 0.92rem; }
 svg text { fill: var(--ink); font-size: 13px; } svg text.end { fill: var(--soft); font-size: 12px; }
 svg line { stroke-width: 2; } svg line.zero { stroke: var(--line); stroke-width: 1; }
-""" + "".join(f"svg .g{k} {{ stroke: var(--g{k}); fill: var(--g{k}); }} .t{k} {{ color: var(--g{k}); }}\n" for k in range(7))
+""" + "".join(
+    f"svg .g{k} {{ stroke: var(--g{k}); fill: var(--g{k}); }} .t{k} {{ color: var(--g{k}); }}\n" for k in range(7)
+)
 
 
 def page_of(record):
@@ -66,7 +68,7 @@ def _table(caption, head, rows):
     lines = "".join(
         "<tr>"
         + f'<th scope="row">{escape(str(row[0]))}</th>'
-        + "".join(f'<td{_kind(cell)}>{escape(str(cell))}</td>' for cell in row[1:])
+        + "".join(f"<td{_kind(cell)}>{escape(str(cell))}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows
     )
@@ -125,7 +127,7 @@ def _came_in(r):
 def _voting(r):
     place, how = r["position_bias"], r["behaviour"]
     said = "<h2>How people vote, whatever they like</h2>\n"
-    rows = [("votes that are ties", _share(r["ties"]["share"]), "one half would be many")]
+    rows = [("votes that are ties", _share(r["ties"]["share"]), "")]
     if place["known"]:
         rows.append(("choices of the item shown first", _share(place["share_first"]), "without bias: 50%"))
     rows += [
@@ -133,7 +135,7 @@ def _voting(r):
         ("the same answer to a pair asked again", _share(how["same_answer_again"]), "coins: 50%"),
         ("circles among three items (a over b over c over a)", _share(how["circles"]), "coins: 25%"),
     ]
-    said += _table("How people vote, with 95% intervals over people", ["", "found", "compare"], rows)
+    said += _table("How people vote, with 95% intervals over people", ["measure", "found", "compare"], rows)
     if not place["known"]:
         said += _p("The table does not say which item was shown first: a bias for the place cannot be seen.")
     elif place["present"]:
@@ -146,7 +148,8 @@ def _voting(r):
         said += _p("No bias for the place was found.")
     careless = r["careless"]
     said += _p(
-        f"Carelessness: the model with a coin-tossing component puts its share at {_share(careless['share'])}. The crowd "
+        f"Carelessness: {_share(careless['share'])} toss a coin, and {_share(careless['half_hearted'])} follow a taste with a "
+        "third of the others' strength, as somebody does who looks at some items and not at others. The crowd "
         f"model of Chen et al. (2013), which knows one ranking only, trusts {careless['crowd_model_below_0.6']} people "
         f"less than 0.6; {careless['both']} of the {len(careless['people'])} named here are among them. The crowd model "
         "takes a taste of one's own for unreliability, the audit does not. people.csv lists everybody by pseudonym."
@@ -211,7 +214,15 @@ def _groups(r):
     told = [one for one in g["described"] if one["described"]]
     said += _table(
         "The groups",
-        ["group", "share", "people", "agree on the same pair", "votes that follow their own reward", "likes more", "likes less"],
+        [
+            "group",
+            "share",
+            "people",
+            "agree on the same pair",
+            "votes that follow their own reward",
+            "likes more",
+            "likes less",
+        ],
         [
             (
                 one["group"],
@@ -301,7 +312,7 @@ def _rules(r):
             rows.append((rule, "no policy", one["why"], ""))
             continue
         wins = " | ".join("not shown" if k in hidden else f"{rate:.0%}" for k, rate in enumerate(one["win_rates"]))
-        gap = "" if one["gap"] is None else f"{max(one['gap'], 0.0):.0e}"
+        gap = "" if one["gap"] is None else ("exact" if one["gap"] <= 1e-12 else f"{one['gap']:.0e}")
         rows.append((rule, f"{one['chosen']} ({one['probability']:.0%})", wins, gap))
     said = "<h2>What every rule would choose</h2>\n" + _table(
         "The likeliest item under every rule, with its probability",
@@ -324,12 +335,17 @@ def _rules(r):
     return said + _table(
         "The choice with another number of groups",
         ["rule", *(f"{k} group{'s' * (k != '1')}" for k in by)],
-        [(rule, *(by[k].get(rule) or ("as the average" if k == "1" else "no policy") for k in by)) for rule in r["rules"]],
+        [
+            (rule, *(by[k].get(rule) or ("as the average" if k == "1" else "no policy") for k in by))
+            for rule in r["rules"]
+        ],
     )
 
 
 def _limits(r):
-    items = "".join(f"<li><strong>{escape(one['what'])}.</strong> {escape(one['text'])}</li>\n" for one in r["cannot_tell"])
+    items = "".join(
+        f"<li><strong>{escape(one['what'])}.</strong> {escape(one['text'])}</li>\n" for one in r["cannot_tell"]
+    )
     return f"<h2>What these votes cannot tell</h2>\n<ul>\n{items}</ul>\n"
 
 

@@ -98,8 +98,6 @@ def losses(rewards, shares, single, beta, pairs):
         found["price"] = float(-shared.primal)
         margin = rewards[:, pairs[0]] - rewards[:, pairs[1]]
         prefer = expit(margin)
-        every = [
-            (shares[u] * shares[v], diversity(prefer[u], prefer[v])) for u in range(len(shares)) for v in range(u)
-        ]
+        every = [(shares[u] * shares[v], diversity(prefer[u], prefer[v])) for u in range(len(shares)) for v in range(u)]
         found["diversity"] = float(sum(w * d for w, d in every) / sum(w for w, _ in every))
     return found

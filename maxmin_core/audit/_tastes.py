@@ -78,7 +78,10 @@ def fit_tastes(votes, space, n_groups, *, spread=True, start=None, weight=None, 
 
 def _from_several(data, space, n_groups, spread, weight, passes, seed):
     """Start at groups without spread, the best of several, and at k-means of people's own tastes; follow the better."""
-    plain = [_climb(data, _begin(data, space, n_groups, False, seed + i), weight, 30) for i in range(3 if n_groups > 1 else 1)]
+    plain = [
+        _climb(data, _begin(data, space, n_groups, False, seed + i), weight, 30)
+        for i in range(3 if n_groups > 1 else 1)
+    ]
     best = max(plain, key=lambda run: run[1])[0]
     if not spread:
         return best

@@ -177,9 +177,7 @@ def _decided(comparisons, report: TableReport) -> Votes:
         raise ValueError("annotator: expected at least two people, got one; an audit compares people")
     table = table[decided]
     order = np.argsort(table["annotator"].to_numpy(), kind="stable")
-    person, one, other, weight = (
-        table[name].to_numpy()[order] for name in ("annotator", "first", "second", "weight")
-    )
+    person, one, other, weight = (table[name].to_numpy()[order] for name in ("annotator", "first", "second", "weight"))
     won = (table["outcome"] == "first").to_numpy()[order]
     shown = np.zeros(len(won)) if comparisons.winner_first is None else np.where(won, 1.0, -1.0)
     winner, loser = np.where(won, one, other), np.where(won, other, one)
@@ -219,7 +217,12 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
     named = np.flatnonzero((posterior >= _SURE) & (side == 0) & (careful.count > 0))
     record = {
         "version": __version__,
-        "settings": {"beta": beta, "seed": seed, "preset": report.preset, "columns": {k: _plain(v) for k, v in columns.items()}},
+        "settings": {
+            "beta": beta,
+            "seed": seed,
+            "preset": report.preset,
+            "columns": {k: _plain(v) for k, v in columns.items()},
+        },
         "rows": report.rows,
         "people": report.people,
         "votes": report.votes,
@@ -254,7 +257,8 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
         },
         "careless": {
             "people": [names[i] for i in named],
-            "share": [search.model.care[0], *np.quantile([draw.care[0] for draw in search.draws], [0.025, 0.975])],
+            "share": _level(search, 0),
+            "half_hearted": _level(search, 2),
             "press_one_side": [names[i] for i in np.flatnonzero(side)],
             "crowd_model_below_0.6": int((reliability < 0.6).sum()),
             "both": int((reliability[named] < 0.6).sum()),
@@ -264,7 +268,10 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
         "worst_off": {"group": worst, "why": why_worst},
         "rules": _named(rules, labels),
         "choice_by_calibration": {
-            how: {rule: _label(one["chosen"], labels) for rule, one in by_rule(search.model.rewards, search.model.shares, single, beta, how).items()}
+            how: {
+                rule: _label(one["chosen"], labels)
+                for rule, one in by_rule(search.model.rewards, search.model.shares, single, beta, how).items()
+            }
             for how in CALIBRATIONS
             if how != "winrate" or len(labels) <= 500
         },
@@ -301,6 +308,12 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
         "rules": pd.DataFrame([{"rule": rule, **one} for rule, one in record["rules"].items()]),
     }
     return _plain(record), tables
+
+
+def _level(search, number):
+    """Return the share of people of a degree of care, with its interval."""
+    drawn = np.quantile([draw.care[number] for draw in search.draws], [0.025, 0.975])
+    return [search.model.care[number], *drawn]
 
 
 def _searched(votes, search, seed):
