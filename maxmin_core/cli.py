@@ -115,7 +115,7 @@ def _parser():
     )
     sub = command("data", _data, "Fetch a data set that is not part of the project, once, and check it.")
     sub.add_argument("name", choices=["llmfao"], help="llmfao: votes on answers of language models, 1.2 MB, CC BY 4.0")
-    sub = command("audit", None, "Audit a table of votes: groups, who is served, what every rule chooses, what is unknown.")
+    sub = command("audit", None, "Audit a table of votes: is one reward enough, who is served, what is unknown.")
     add_audit(sub)
     sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
     sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")

@@ -1,4 +1,4 @@
-"""Somebody's votes in, one page out: is one reward enough, how many groups are there, who is served, what cannot be told.
+"""Somebody's votes in, one page out: is one reward enough, how many groups are there, what cannot be told.
 
 Chapter 11.
 """

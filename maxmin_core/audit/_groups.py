@@ -142,8 +142,8 @@ def visible(votes, model, seed, shares=(0.1, 0.2, 0.3)):
     """Return by share what a minority of that share with another ranking would gain over individual tastes.
 
     Everybody's votes are drawn anew on the pairs that they saw, from the fitted H(1) with a minority whose mean reward
-    is that of the others with the items shuffled; then H(1) is fitted to them, and compared on votes that are drawn once
-    more with what they were drawn from. The mean of two shuffles, a person, and its standard error.
+    is that of the others with the items shuffled; then H(1) is fitted to them, and compared on votes that are drawn
+    once more with what they were drawn from. The mean of two shuffles, a person, and its standard error.
     """
     space, n = model.space, votes.n_people
     levels = np.append(0.0, model.levels)
@@ -190,7 +190,8 @@ def verdict(fit, chosen, real, planted):
     would = planted[0.2][0]
     if (chosen == 1 or n_real < 2) and high < would:
         return False, (
-            f"{k} groups predict people who were held out no better than individual tastes without groups (95% interval "
+            f"{k} groups predict people who were held out no better than individual tastes without groups "
+            "(95% interval "
             f"{low:.2f} to {high:.2f} nats a person), and one person in five with another ranking would have gained "
             f"{would:.2f}."
         )
@@ -200,7 +201,8 @@ def verdict(fit, chosen, real, planted):
             "reward of their own."
         )
     return None, (
-        f"{k} groups gain {low:.2f} to {high:.2f} nats a person over individual tastes (95% interval), and one person in "
+        f"{k} groups gain {low:.2f} to {high:.2f} nats a person over individual tastes (95% interval), and "
+        "one person in "
         f"five with another ranking would gain {would:.2f}: these data cannot tell groups from individual tastes."
     )
 

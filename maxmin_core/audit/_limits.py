@@ -85,7 +85,8 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order):
         say(
             "items always or never chosen",
             len(never),
-            f"How far {shown} stand from the others is set by the penalty (l2 = 1), not by the votes: always chosen, or "
+            f"How far {shown} stand from the others is set by the penalty (l2 = 1), not by the votes: "
+            "always chosen, or "
             "never.",
         )
     links = coo_array((np.ones(len(votes.winner)), (votes.winner, votes.loser)), shape=(n_items, n_items))
@@ -96,14 +97,16 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order):
         say(
             "the search",
             len(search.people),
-            f"Groups were looked for among {len(search.people):,} people drawn at random; everybody was assigned after.",
+            f"Groups were looked for among {len(search.people):,} people drawn at random; everybody was "
+            "assigned after.",
         )
     for column, reason in refused.items():
         say(f"trait {column}", None, f"The column {column} was not compared: {reason}.")
     say(
         "other people",
         None,
-        "Shares are those of the people who voted here. Other people, other items, and tastes that change with time are "
+        "Shares are those of the people who voted here. Other people, other items, and tastes that change "
+        "with time are "
         "not in these data.",
     )
     return said

@@ -6,7 +6,7 @@ import hmac
 import numpy as np
 import pandas as pd
 
-__all__ = ["guess_columns", "item_labels", "pseudonyms", "traits"]
+__all__ = ["guess_columns", "item_labels", "plain", "pseudonyms", "traits"]
 
 _LONGEST = 40
 _MOST_LEVELS = 12
@@ -53,8 +53,7 @@ def item_labels(items):
 def traits(groups, fewest):
     """Return the columns that say something of people as labels, "" where unknown, and why others are left out.
 
-    Numbers of many values become thirds; levels of fewer than `fewest` people are unknown; text of many values is
-    left out.
+    Numbers of many values become thirds; levels of fewer than `fewest` people are unknown; text of many values goes.
     """
     kept, refused = {}, {}
     for column, values in groups.items():
@@ -81,7 +80,7 @@ def traits(groups, fewest):
 
 
 def guess_columns(columns, given):
-    """Return the four columns of a table: those given, others by their usual names; ValueError names what is missing."""
+    """Return the four columns of a table: those given, others by their usual names; ValueError where one is missing."""
     plain = {str(column).strip().lower(): column for column in reversed(list(columns))}
     found = dict(given)
     for role, usual in _USUAL.items():
@@ -101,3 +100,18 @@ def guess_columns(columns, given):
                 f"the table has {shown}"
             )
     return found
+
+
+def plain(value):
+    """Return a value as JSON takes it: no numpy, no NaN, seven digits."""
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(part) for part in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.7g}") if np.isfinite(value) else None
+    return value if value is None else str(value)

@@ -1,4 +1,4 @@
-"""Who is served, and what every rule would choose: agreement, win rates, gaps and prices of one reward; welfare rules."""
+"""Who is served, and what every rule would choose: win rates, gaps and prices of one reward; welfare rules."""
 
 import numpy as np
 from scipy.special import expit
@@ -35,7 +35,8 @@ def _welfares(shares):
 def by_rule(rewards, shares, single, beta, calibration="standardize"):
     """Return by rule: the chosen item, its probability, values and win rates of the groups, weights, certificate's gap.
 
-    The items are the answers to one prompt, and the reference chooses among them at random. rewards (K, I), single (I,).
+    The items are the answers to one prompt, and the reference chooses among them at random. rewards (K, I), single
+    (I,).
     """
     n_items = rewards.shape[1]
     reference = np.full((1, n_items), -np.log(n_items))

@@ -1,7 +1,7 @@
 """People with tastes of their own, in K groups or in none: the models that the audit compares on held-out people.
 
-Person i is of group u with probability eta(u), has a taste ``z_i ~ N(m_u, Sigma)``, and is careful to a degree s_i: 1, a
-third, or 0, with shares rho. A vote for a over b, where a was shown first (x = 1) or second (x = -1), has probability ::
+Person i is of group u with probability eta(u), has a taste ``z_i ~ N(m_u, Sigma)``, and is careful to a degree s_i: 1,
+0.35, or 0, with shares rho. A vote for a over b, where a was shown first (x = 1) or second (x = -1), has probability ::
 
     sigma(s_i (r_i(a) - r_i(b)) + b x),    r_i = common + directions z_i
 

@@ -20,9 +20,8 @@ from .._validation import as_positive
 from ..preferences.tables import TableReport, read_comparisons, read_table
 from ._crowd import crowd_reliability
 from ._found import behaviour, described, gain_of, given_traits, served, single_reward, worst_off
-from ._groups import FEWEST
 from ._limits import cannot_tell
-from ._names import guess_columns, item_labels, pseudonyms
+from ._names import guess_columns, item_labels, plain, pseudonyms
 from ._search import clickers, find_groups
 from ._serving import CALIBRATIONS, by_rule
 from ._space import Votes
@@ -221,7 +220,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
             "beta": beta,
             "seed": seed,
             "preset": report.preset,
-            "columns": {k: _plain(v) for k, v in columns.items()},
+            "columns": {k: plain(v) for k, v in columns.items()},
         },
         "rows": report.rows,
         "people": report.people,
@@ -307,7 +306,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
         "groups": pd.DataFrame([{k: v for k, v in one.items() if k != "rewards"} for one in groups]),
         "rules": pd.DataFrame([{"rule": rule, **one} for rule, one in record["rules"].items()]),
     }
-    return _plain(record), tables
+    return plain(record), tables
 
 
 def _level(search, number):
@@ -342,18 +341,3 @@ def _label(chosen, labels):
 
 def _share(parts, wholes):
     return np.divide(parts, wholes, out=np.full(len(wholes), np.nan), where=wholes > 0)
-
-
-def _plain(value):
-    """Return a value as JSON takes it: no numpy, no NaN, seven digits."""
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(part) for part in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.7g}") if np.isfinite(value) else None
-    return value if value is None else str(value)

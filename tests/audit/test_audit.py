@@ -26,7 +26,7 @@ ITEMS = [
 
 
 def table(n_people=60, n_votes=24, seed=0, share=0.5):
-    """Return votes of two groups that want the opposite, with ties, a place, who they are, and one who presses first."""
+    """Return votes of two groups that want the opposite, with ties, who they are, and one who presses the first."""
     rng = np.random.default_rng(seed)
     rows = []
     for i in range(n_people):

@@ -8,12 +8,13 @@ drawn anew, N(0, 1.2^2) an item. The settings:
 * tastes: no groups, everybody's own taste about a common one, N(0, 0.8^2) an item.
 * sloppy: one taste, which half of the people follow with a third of the strength.
 
-Right of the groups: no more than one is claimed for one (False; "cannot tell" counts as not right), the right number for
-two and three, and none is claimed on the two nulls. Right of the careless: the interval of their share covers a tenth,
-and nine of ten of those who are named are careless. Right of the place: its interval covers 0.4 logits and excludes 0.
+Right of the groups: no more than one is claimed for one (False; "cannot tell" counts as not right), the right number
+for two and three, and none is claimed on the two nulls. Right of the careless: the interval of their share covers a
+tenth, and nine of ten of those who are named are careless. Right of the place: its interval covers 0.4 logits and
+excludes 0.
 
-The rules of the audit (`maxmin_core/audit/_groups.py`) were fixed on other seeds, 1000 and above. The seeds 0 to 19 were
-run once, with the code of the commit that is named in the file.
+The rules of the audit (`maxmin_core/audit/_groups.py`) were fixed on other seeds, 1000 and above. The seeds 0 to 19
+were run once, with the code of the commit that is named in the file.
 """
 
 import argparse
