@@ -3,7 +3,8 @@
 Every fold's people are scored by models fitted to the others: one reward (and careless people); individual tastes
 without groups, H(1); and the same with K groups, H(K), which contain H(1). In nats a person:
 
-* K is the smallest number of groups that is at most one standard error (paired, over people) behind the best.
+* K is the smallest number of groups that is at most two standard errors (paired, over people) behind the best: a group
+  more has to be as sure as anything else that is said.
 * More than one group: yes, if K is above 1, H(K) is ahead of H(1) and of the one reward, each with a 99% interval above
   0, and at least two of the groups are real: five people or more, whose votes their own group's reward predicts (95%
   interval of agreement above one half, on votes that did not assign them) and predicts better than any other group's.
@@ -46,12 +47,12 @@ class CrossFit:
         return self.scores[n_groups] - than
 
     def chosen(self, people=slice(None)):
-        """Return the smallest number of groups that is at most one standard error behind the best."""
+        """Return the smallest number of groups that is at most two standard errors behind the best."""
         scores = {k: score[people] for k, score in self.scores.items()}
         best = max(scores, key=lambda k: scores[k].mean())
         for k in sorted(scores):
             behind = scores[best] - scores[k]
-            if k == best or behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)):
+            if k == best or behind.mean() <= 2 * behind.std(ddof=1) / np.sqrt(len(behind)):
                 return k
 
     def frequencies(self, seed, n_resamples=500):

@@ -193,7 +193,35 @@ def test_few_people_an_unbeaten_item_no_order_and_ids_as_numbers(tmp_path, capsy
     assert "place" in told and "best" in told["items always or never chosen"]
     assert record["position_bias"]["known"] is False
     frame = pd.DataFrame(rows, columns=["user", "ranking"])
-    assert audit_votes(frame).record["single"] == record["single"]  # ids as numbers, and as text
+    # Ids as numbers stand in another order than as text, and are the same people.
+    assert [one["reward"] for one in audit_votes(frame).record["single"]] == [one["reward"] for one in record["single"]]
+
+
+def arena(votes):
+    """Return the votes under the columns of Chatbot Arena."""
+    names = {"worker": "judge", "left": "model_a", "right": "model_b"}
+    talk = [{"role": "user", "content": "a question"}, {"role": "assistant", "content": "an answer"}]
+    winner = votes["winner"].map({"left": "model_a", "right": "model_b", "tie": "tie (bothbad)"})
+    rows = votes.rename(columns=names).assign(winner=winner)
+    return rows.assign(conversation_a=[talk] * len(votes), conversation_b=[talk] * len(votes))
+
+
+def test_a_public_table_by_its_name(votes):
+    record = audit_votes(arena(votes), preset="chatbot_arena").record
+    assert record["settings"]["preset"] == "chatbot_arena" and record["position_bias"]["known"]
+    assert record["ties"]["both_bad"] == (votes["winner"] == "tie").sum() and record["ties"]["ties"] == 0
+    assert record["groups"]["more_than_one"] is True and record["groups"]["chosen"] == 2
+
+
+def test_scores_with_a_sign_and_features(votes):
+    """What people like is the strength: one feature, and two groups that want more and less of it."""
+    size = dict(zip(ITEMS, np.arange(5.0), strict=True))
+    score = votes["winner"].map({"left": 2, "right": -3, "tie": 0})
+    features = pd.DataFrame({"strength": size, "other": {name: x**2 % 3 for name, x in size.items()}})
+    found = audit_votes(votes.assign(winner=score), positive="first", features=features)
+    assert found.record["groups"]["more_than_one"] is True
+    tops = [one["rewards"][0]["item"] for one in found.record["groups"]["described"]]
+    assert set(tops) == {"tea", "beer"}
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

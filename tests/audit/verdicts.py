@@ -13,8 +13,10 @@ for two and three, and none is claimed on the two nulls. Right of the careless: 
 tenth, and nine of ten of those who are named are careless. Right of the place: its interval covers 0.4 logits and
 excludes 0.
 
-The rules of the audit (`maxmin_core/audit/_groups.py`) were fixed on other seeds, 1000 and above. The seeds 0 to 19
-were run once, with the code of the commit that is named in the file.
+The rules of the audit (`maxmin_core/audit/_groups.py`) were argued before the runs, and tried on seeds 1000 to 1002. One
+was changed after three of the seeds from 0 on had been looked at: a group more had to be one standard error better, and
+has to be two now (one is exceeded by chance in one case of six). The table is therefore that of other seeds, 100 to 119,
+which were run once, with the code of the commit that is named in the file.
 """
 
 import argparse
@@ -85,6 +87,7 @@ def judge(setting, seed):
         "more_than_one": found.more_than_one,
         "chosen": found.chosen,
         "best": found.best,
+        "heldout": {str(k): round(float((score - found.fit.one).mean()), 4) for k, score in found.fit.scores.items()},
         "gain": [round(float(over_null.mean()), 4), round(float(over_null.std(ddof=1) / len(over_null) ** 0.5), 4)],
         "fifth": round(found.planted[0.2][0], 4),
         "careless": [round(float(found.model.care[0]), 4), *np.round(care, 4).tolist()],
@@ -113,13 +116,16 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--settings", nargs="*", default=list(SHARES))
     parser.add_argument("--out", type=Path, default=KEPT)
     options = parser.parse_args()
-    jobs = [(s, seed) for seed in range(options.first, options.first + options.seeds) for s in options.settings]
+    seeds = range(options.first, options.first + options.seeds)
+    # The setting that nobody asked for comes last.
+    jobs = [(s, seed) for seed in seeds for s in options.settings if s != "sloppy"]
+    jobs += [("sloppy", seed) for seed in seeds if "sloppy" in options.settings]
     # What is done is kept from one run to the next.
     kept = options.out.with_suffix(".jsonl")
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
