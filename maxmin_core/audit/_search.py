@@ -17,6 +17,8 @@ __all__ = ["Search", "clickers", "find_groups", "sample"]
 _MOST_VOTES = 20_000
 _MOST_PEOPLE = 1_000
 _MOST_VOTES_EACH = 150
+# People whose groups are worked out together.
+_AT_A_TIME = 2_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +73,16 @@ def find_groups(votes: Votes, seed: int, tell=lambda part, what: None) -> Search
     if not more:
         model = null
     draws = resampled(some, model, seed, tell=lambda part: tell(part, "resampled people"))
-    posterior = softmax(model.joint(votes), axis=1)
+    posterior = _everybody(model, votes)
     restarts, unseen = _stability(some, fit, model, seed) if more else ([], None)
     return Search(people, fit, best, null, model, real, planted, more, why, draws, posterior, restarts, unseen)
+
+
+def _everybody(model, votes):
+    """Return the posterior of everybody, (A, 1 + K), some thousand people at a time: memory is that of their votes."""
+    parts = range(0, votes.n_people, _AT_A_TIME)
+    people = [np.arange(begin, min(begin + _AT_A_TIME, votes.n_people)) for begin in parts]
+    return np.concatenate([softmax(model.joint(votes.take(some)), axis=1) for some in people])
 
 
 def sample(votes, rng):

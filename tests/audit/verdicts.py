@@ -13,10 +13,10 @@ for two and three, and none is claimed on the two nulls. Right of the careless: 
 tenth, and nine of ten of those who are named are careless. Right of the place: its interval covers 0.4 logits and
 excludes 0.
 
-The rules of the audit (`maxmin_core/audit/_groups.py`) were argued before the runs, and tried on seeds 1000 to 1002. One
-was changed after three of the seeds from 0 on had been looked at: a group more had to be one standard error better, and
-has to be two now (one is exceeded by chance in one case of six). The table is therefore that of other seeds, 100 to 119,
-which were run once, with the code of the commit that is named in the file.
+The rules of the audit (`maxmin_core/audit/_groups.py`) were argued before the runs, and tried on seeds 1000 to
+1002. One was changed after three of the seeds from 0 on had been looked at: a group more had to be one standard error
+better, and has to be two now (one is exceeded by chance in one case of six). The table is therefore that of other
+seeds, 100 to 119, which were run once, with the code of the commit that is named in the file.
 """
 
 import argparse
