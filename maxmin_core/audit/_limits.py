@@ -25,7 +25,7 @@ def votes_needed(rewards, pairs, certainty=0.9):
     return int(np.ceil(np.log(0.5 / (1 - certainty)) / -np.log(closest)))
 
 
-def cannot_tell(search, votes, report, labels, refused, pairs, missing_order):
+def cannot_tell(search, votes, report, labels, refused, pairs, missing_order, of_models):
     """Return a list of {"what", "number", "text"}."""
     said = []
 
@@ -76,6 +76,13 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order):
             None,
             "The table does not say which item was shown first, so neither a bias for the place nor people who always "
             "press one side can be seen.",
+        )
+    if of_models:
+        say(
+            "answers",
+            None,
+            "The items are models. Two votes on the same two models may be about different answers, so agreement on the "
+            "same pair, and the same answer again, are lower than on the same two answers; read single responses to see.",
         )
     n_items = len(labels)
     won, lost = (np.bincount(end, minlength=n_items) for end in (votes.winner, votes.loser))

@@ -1,5 +1,6 @@
 """The search for groups from one end to the other: whom it leaves out, what it fits, how sure that is."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,7 +56,7 @@ class Search:
         return self.best if self.more_than_one else 1
 
 
-def find_groups(votes: Votes, seed: int, tell=lambda part, what: None) -> Search:
+def find_groups(votes: Votes, seed: int, tell: Callable[[float, str], None] = lambda part, what: None) -> Search:
     """Return what the rules of `_groups` say of people's votes."""
     rng = np.random.default_rng([seed, 4])
     people, some = sample(votes, rng)

@@ -17,6 +17,8 @@ import numpy as np
 from .. import __version__
 from .._files import write_json, write_whole
 from .._validation import as_positive
+from ..preferences.comparisons import Comparisons
+from ..preferences.presets import PRESETS
 from ..preferences.tables import TableReport, read_comparisons, read_table
 from ._crowd import crowd_reliability
 from ._found import behaviour, described, gain_of, given_traits, served, single_reward, worst_off
@@ -151,7 +153,7 @@ def audit_votes(
     beta = as_positive("beta", beta)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ValueError(f"seed: expected an integer of at least 0, got {seed!r}")
-    columns = {"annotator": annotator, "first": first, "second": second, "choice": choice}
+    columns: dict[str, Any] = {"annotator": annotator, "first": first, "second": second, "choice": choice}
     if preset is None:
         source = read_table(source)
         columns = guess_columns(source.columns, columns)
@@ -160,13 +162,14 @@ def audit_votes(
     votes = _decided(comparisons, report)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # said on the page, by what it means
-        record, tables = _audited(votes, comparisons, report, columns, beta, int(seed), tell)
+        of_models = preset is not None and (reading.get("items") or PRESETS[preset].items[0]) == "model"
+        record, tables = _audited(votes, comparisons, report, columns, beta, int(seed), of_models, tell)
     from ._page import page_of
 
     return Audit(record, tables, page_of(record))
 
 
-def _decided(comparisons, report: TableReport) -> Votes:
+def _decided(comparisons: Comparisons, report: TableReport) -> Votes:
     """Return the decided votes, sorted by person."""
     table = report.table
     decided = table["outcome"].isin(["first", "second"]).to_numpy()
@@ -183,7 +186,7 @@ def _decided(comparisons, report: TableReport) -> Votes:
     return Votes(comparisons.features, comparisons.n_annotators, person, winner, loser, shown, weight.astype(float))
 
 
-def _audited(votes, comparisons, report, columns, beta, seed, tell):
+def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
     import pandas as pd
 
     n = votes.n_people
@@ -275,7 +278,9 @@ def _audited(votes, comparisons, report, columns, beta, seed, tell):
             if how != "winrate" or len(labels) <= 500
         },
         "choice_by_groups": _by_groups(search, some, single, beta, labels, seed),
-        "cannot_tell": cannot_tell(search, careful, report, labels, refused, pairs, comparisons.winner_first is None),
+        "cannot_tell": cannot_tell(
+            search, careful, report, labels, refused, pairs, comparisons.winner_first is None, of_models
+        ),
     }
     tell(1.0, "rules")
     cycles, met = each["circles"]
