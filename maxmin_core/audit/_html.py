@@ -20,7 +20,7 @@ h1 { font-size: 1.6rem; line-height: 1.25; } h2 { font-size: 1.25rem; margin-top
 table { border-collapse: collapse; font-size: 0.92rem; min-width: 34rem; overflow-wrap: normal; }
 caption { text-align: left; color: var(--soft); padding: 0.3rem 0; }
 th, td { text-align: left; padding: 0.3rem 0.7rem 0.3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td.n { font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: 0.92rem; }
 svg text { fill: var(--ink); font-size: 13px; } svg text.end { fill: var(--soft); font-size: 12px; }
 svg line { stroke-width: 2; } svg line.zero { stroke: var(--line); stroke-width: 1; }

@@ -52,8 +52,9 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order, of
         say(
             "small groups",
             max(hidden),
-            f"A group of {max(hidden):.0%} of the people with another ranking of the same strength could be there and "
-            "would not be seen in these votes.",
+            f"A {'further ' if search.more_than_one else ''}group of {max(hidden):.0%} of the people with "
+            "another ranking "
+            "of the same strength could be there, and would not be told from individual tastes in these votes.",
         )
     else:
         say("small groups", min(search.planted), f"Groups of fewer than {min(search.planted):.0%} were not tried for.")
@@ -81,8 +82,10 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order, of
         say(
             "answers",
             None,
-            "The items are models. Two votes on the same two models may be about different answers, so agreement on the "
-            "same pair, and the same answer again, are lower than on the same two answers; read single responses to see.",
+            "The items are models. Two votes on the same two models may be about different answers, so "
+            "agreement on the "
+            "same pair, and the same answer again, may be lower than on the same two answers; reading single responses "
+            "(--items response) shows it.",
         )
     n_items = len(labels)
     won, lost = (np.bincount(end, minlength=n_items) for end in (votes.winner, votes.loser))

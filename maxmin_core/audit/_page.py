@@ -273,9 +273,11 @@ def _rules(r):
         rows,
     )
     said += paragraph(
-        f"Policies stay near a random choice among the items (strength {r['settings']['beta']:g}); rewards "
-        "are standardised in "
-        "every group. The certificate's gap is how far the policy can be from the best one at most, in the rule's unit."
+        f"Policies stay near a random choice among the items (strength {r['settings']['beta']:g}). Rewards "
+        "are standardised "
+        "in every group here, so policies are flatter or sharper than that of the single reward above. The "
+        "certificate's "
+        "gap is how far the policy can be from the best one at most, in the rule's unit."
     )
     if len(r["rules"]) <= 2:
         return said + paragraph("With one group all welfare rules are the same.")

@@ -212,7 +212,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
         seed,
     )
     tell(1.0, "who is served")
-    pairs = np.array([careful.winner, careful.loser])
+    pairs, unordered = np.array([careful.winner, careful.loser]), comparisons.winner_first is None
     rules = by_rule(search.model.rewards, search.model.shares, single, beta)
     reliability = crowd_reliability(votes)
     posterior = search.posterior[:, 0]
@@ -278,9 +278,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
             if how != "winrate" or len(labels) <= 500
         },
         "choice_by_groups": _by_groups(search, some, single, beta, labels, seed),
-        "cannot_tell": cannot_tell(
-            search, careful, report, labels, refused, pairs, comparisons.winner_first is None, of_models
-        ),
+        "cannot_tell": cannot_tell(search, careful, report, labels, refused, pairs, unordered, of_models),
     }
     tell(1.0, "rules")
     cycles, met = each["circles"]
