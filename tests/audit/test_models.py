@@ -6,7 +6,7 @@ from scipy import integrate
 from scipy.special import expit, log_expit, logsumexp
 
 from maxmin_core.audit._crowd import crowd_reliability
-from maxmin_core.audit._groups import CrossFit, real_groups, verdict
+from maxmin_core.audit._groups import CrossFit, _told, real_groups, verdict
 from maxmin_core.audit._limits import votes_needed
 from maxmin_core.audit._people import agreement, circles, ratio, repeats
 from maxmin_core.audit._search import clickers, sample
@@ -126,6 +126,23 @@ def test_people_who_press_one_side_are_found_and_nobody_else():
     assert found[:2].tolist() == [1, -1] and not found[2:].any()
     unknown = Votes(votes.features, 60, votes.person, votes.winner, votes.loser, 0 * shown, votes.weight)
     assert not clickers(unknown).any()
+
+
+def test_short_runs_of_one_side_are_no_pressing():
+    """Of 2,000 people with 8 coins each some have thrown one side alone; nobody of them is named."""
+    votes = drawn(np.zeros((2000, 4)), n_votes=8)
+    first = np.bincount(votes.person, votes.shown > 0)
+    assert ((first == 0) | (first == 8)).sum() > 5 and not clickers(votes).any()
+
+
+def test_a_group_is_not_real_where_another_reward_does_as_well():
+    rng = np.random.default_rng(0)
+    own, member = 0.8 + rng.normal(0, 0.05, (2, 30)), np.zeros((2, 30), dtype=int)
+    same = np.stack([own, own + rng.normal(0, 0.05, own.shape)], axis=-1)
+    behind = np.stack([own, own - 0.2], axis=-1)
+    assert _told(behind, member, 0, 2)["real"] and not _told(same, member, 0, 2)["real"]
+    assert not _told(behind - 0.5, member, 0, 2)["real"]
+    assert _told(behind[:, :4], member[:, :4], 0, 2) == {"people": 4, "agreement": None, "ahead": [], "real": False}
 
 
 def test_a_sample_is_whole_people():
