@@ -13,7 +13,7 @@ from ..preferences.population import diversity
 from ..theory.gaps import alignment_gap
 from ..theory.sharing import price_of_sharing
 
-__all__ = ["CALIBRATIONS", "by_rule", "losses", "win_rates"]
+__all__ = ["CALIBRATIONS", "by_rule", "label", "losses", "named", "win_rates"]
 
 CALIBRATIONS = ("standardize", "center", "winrate", "none")
 # A win rate against all items needs a matrix of items by items.
@@ -102,3 +102,19 @@ def losses(rewards, shares, single, beta, pairs):
         every = [(shares[u] * shares[v], diversity(prefer[u], prefer[v])) for u in range(len(shares)) for v in range(u)]
         found["diversity"] = float(sum(w * d for w, d in every) / sum(w for w, _ in every))
     return found
+
+
+def named(rules, labels, told):
+    """Return the rules with the items' names, and nothing of groups that are not described."""
+    found = {}
+    for rule, one in rules.items():
+        found[rule] = {**one, "chosen": label(one["chosen"], labels)}
+        for part in ("values", "win_rates", "weights"):
+            if one.get(part) is not None:
+                found[rule][part] = [x if shown else None for x, shown in zip(one[part], told, strict=True)]
+    return found
+
+
+def label(chosen, labels):
+    """Return the name of a chosen item, None where none was."""
+    return None if chosen is None else labels[chosen]

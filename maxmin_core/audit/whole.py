@@ -25,7 +25,7 @@ from ._found import behaviour, described, gain_of, given_traits, served, single_
 from ._limits import cannot_tell
 from ._names import guess_columns, item_labels, plain, pseudonyms
 from ._search import clickers, find_groups
-from ._serving import CALIBRATIONS, by_rule
+from ._serving import CALIBRATIONS, by_rule, label, named
 from ._space import Votes
 from ._tastes import fit_tastes
 
@@ -213,10 +213,11 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
     )
     tell(1.0, "who is served")
     pairs, unordered = np.array([careful.winner, careful.loser]), comparisons.winner_first is None
+    told = [one["described"] for one in groups]
     rules = by_rule(search.model.rewards, search.model.shares, single, beta)
     reliability = crowd_reliability(votes)
     posterior = search.posterior[:, 0]
-    named = np.flatnonzero((posterior >= _SURE) & (side == 0) & (careful.count > 0))
+    careless = np.flatnonzero((posterior >= _SURE) & (side == 0) & (careful.count > 0))
     record = {
         "version": __version__,
         "settings": {
@@ -258,20 +259,20 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
             "traits": tested,
         },
         "careless": {
-            "people": [names[i] for i in named],
+            "people": [names[i] for i in careless],
             "share": _level(search, 0),
             "half_hearted": _level(search, 2),
             "press_one_side": [names[i] for i in np.flatnonzero(side)],
             "crowd_model_below_0.6": int((reliability < 0.6).sum()),
-            "both": int((reliability[named] < 0.6).sum()),
+            "both": int((reliability[careless] < 0.6).sum()),
         },
-        "served": by_group,
+        "served": [one if shown else _hidden(one) for one, shown in zip(by_group, told, strict=True)],
         "everybody": everybody,
         "worst_off": {"group": worst, "why": why_worst},
-        "rules": _named(rules, labels),
+        "rules": named(rules, labels, told),
         "choice_by_calibration": {
             how: {
-                rule: _label(one["chosen"], labels)
+                rule: label(one["chosen"], labels)
                 for rule, one in by_rule(search.model.rewards, search.model.shares, single, beta, how).items()
             }
             for how in CALIBRATIONS
@@ -330,16 +331,12 @@ def _by_groups(search, some, single, beta, labels, seed):
     for k in sorted({max(1, search.best - 1), search.best, search.best + 1} & set(search.fit.scores)):
         model = search.model if k == len(search.model.shares) else fit_tastes(some, search.null.space, k, seed=seed)
         rules = by_rule(model.rewards, model.shares, single, beta)
-        found[str(k)] = {rule: _label(one["chosen"], labels) for rule, one in rules.items()}
+        found[str(k)] = {rule: label(one["chosen"], labels) for rule, one in rules.items()}
     return found
 
 
-def _named(rules, labels):
-    return {rule: {**one, "chosen": _label(one["chosen"], labels)} for rule, one in rules.items()}
-
-
-def _label(chosen, labels):
-    return None if chosen is None else labels[chosen]
+def _hidden(one):
+    return {"group": one["group"], "described": False}
 
 
 def _share(parts, wholes):

@@ -14,6 +14,7 @@ from scipy.special import expit
 from maxmin_core.audit import audit_votes
 from maxmin_core.audit._found import worst_off
 from maxmin_core.audit._names import guess_columns, item_labels, pseudonyms, traits
+from maxmin_core.audit._serving import named
 from maxmin_core.cli import main
 
 ITEMS = [
@@ -133,6 +134,11 @@ class TestWhatItKeepsToItself:
         assert set(kept["city"]) == {"a", "", "c"} and len(set(kept["age"])) == 3
         assert "21 different values" in refused["note"]
         assert "fewer than two" in traits({"x": ["a"] * 9 + ["b"]}, 5)[1]["x"]
+
+    def test_nothing_of_a_small_group_stands_in_the_rules(self):
+        rules = {"one": {"chosen": 1, "values": [1.0, 2.0], "win_rates": [0.5, 0.6], "weights": None, "gap": None}}
+        found = named(rules, ["a", "b"], [True, False])["one"]
+        assert found["chosen"] == "b" and found["values"] == [1.0, None] and found["win_rates"] == [0.5, None]
 
     def test_items_have_short_names_and_different_ones(self):
         assert item_labels(["a", " a", "x" * 50, 3]) == ["a (1)", "a (2)", "item 3", "3"]
