@@ -3,7 +3,7 @@
 import warnings
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import softmax, stdtrit
 
 from ..intervals import permutation_test
 from ..preferences.rewards import fit_bradley_terry
@@ -12,7 +12,7 @@ from ._names import traits
 from ._people import agreement, circles, ratio, repeats
 from ._serving import losses
 
-__all__ = ["behaviour", "described", "gain_of", "given_traits", "served", "single_reward", "worst_off"]
+__all__ = ["behaviour", "described", "gain_of", "given_traits", "over", "served", "single_reward", "worst_off"]
 
 _SHUFFLES = 999
 
@@ -27,7 +27,7 @@ def behaviour(votes, ties, totals, model, draws):
     shown = np.bincount(votes.person[known], minlength=n)
     place = {"known": bool(known.any()), "share_first": ratio(first, shown)}
     if known.any():
-        place["logits"] = _over(model.bias, [draw.bias for draw in draws])
+        place["logits"] = over(model.bias, [draw.bias for draw in draws])
         low, high = place["share_first"][1:]
         place["present"] = None if low is None else bool(low > 0.5 or high < 0.5)
     return {
@@ -60,10 +60,13 @@ def _centred(votes, comparisons, weight=None):
     return reward - reward.mean()
 
 
-def _over(value, draws):
-    """Return a number with the middle 95% of its values in resamples of people."""
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return [float(value), float(low), float(high)]
+def over(value, draws, within=(-np.inf, np.inf)):
+    """Return a number with its 95% interval: t times its standard deviation over resamples of people, either side.
+
+    With some dozen resamples their own quantiles would lie too close.
+    """
+    half = stdtrit(len(draws) - 1, 0.975) * np.std(draws, ddof=1)
+    return [float(value), float(max(value - half, within[0])), float(min(value + half, within[1]))]
 
 
 def described(search, votes, own, labels, clicking):
@@ -80,7 +83,7 @@ def described(search, votes, own, labels, clicking):
         if not one["described"]:
             found.append({"group": u + 1, "people": f"fewer than {FEWEST}", "described": False})
             continue
-        one["share"] = _over(model.shares[u], [draw.shares[u] for draw in search.draws])
+        one["share"] = over(model.shares[u], [draw.shares[u] for draw in search.draws], (0.0, 1.0))
         order = np.argsort(-rewards[u])
         ends = np.quantile(drawn[:, u], [0.025, 0.975], axis=0)
         one["rewards"] = [
@@ -132,11 +135,11 @@ def served(search, some, single, beta, seed):
         found.append(
             {"group": u + 1, "agreement": ratio(right[here], some.count[here])}
             | {
-                name: _over(now[name][u], [one[name][u] for one in drawn])
+                name: over(now[name][u], [one[name][u] for one in drawn])
                 for name in ("win_rate", "best_win_rate", "gap")
             }
         )
-    everybody = {name: _over(now[name], [one[name] for one in drawn]) for name in ("price", "diversity")}
+    everybody = {name: over(now[name], [one[name] for one in drawn]) for name in ("price", "diversity")}
     everybody["agreement"] = ratio(right, some.count)
     gaps = np.array([one["gap"] for one in drawn])
     return found, everybody, gaps, np.divide(right, some.count, out=np.full(n, np.nan), where=some.count > 0)

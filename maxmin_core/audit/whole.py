@@ -21,7 +21,7 @@ from ..preferences.comparisons import Comparisons
 from ..preferences.presets import PRESETS
 from ..preferences.tables import TableReport, read_comparisons, read_table
 from ._crowd import crowd_reliability
-from ._found import behaviour, described, gain_of, given_traits, served, single_reward, worst_off
+from ._found import behaviour, described, gain_of, given_traits, over, served, single_reward, worst_off
 from ._limits import cannot_tell
 from ._names import guess_columns, item_labels, plain, pseudonyms
 from ._search import clickers, find_groups
@@ -315,8 +315,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
 
 def _level(search, number):
     """Return the share of people of a degree of care, with its interval."""
-    drawn = np.quantile([draw.care[number] for draw in search.draws], [0.025, 0.975])
-    return [search.model.care[number], *drawn]
+    return over(search.model.care[number], [draw.care[number] for draw in search.draws], (0.0, 1.0))
 
 
 def _searched(votes, search, seed):

@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from maxmin_core.audit._found import over
 from maxmin_core.audit._search import clickers, find_groups
 from maxmin_core.audit._space import Votes
 
@@ -71,8 +72,8 @@ def judge(setting, seed):
     begin = time.process_time()
     found = find_groups(votes, 0)
     named = found.posterior[:, 0] >= 0.9
-    care = np.quantile([model.care[0] for model in found.draws], [0.025, 0.975])
-    place = np.quantile([model.bias for model in found.draws], [0.025, 0.975])
+    care = over(found.model.care[0], [model.care[0] for model in found.draws], (0.0, 1.0))[1:]
+    place = over(found.model.bias, [model.bias for model in found.draws])[1:]
     over_null = found.fit.gain(max(found.best, 2), found.fit.scores[1])
     right = {
         "one": found.more_than_one is False,
