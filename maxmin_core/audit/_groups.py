@@ -9,7 +9,10 @@ without groups, H(1); and the same with K groups, H(K), which contain H(1). In n
   0, and at least two of the groups are real: five people or more, whose votes their own group's reward predicts (95%
   interval of agreement above one half, on votes that did not assign them) and predicts better than any other group's.
 * No, if K is 1, or the groups are not real, and the data would have shown a minority: the upper end of the 95% interval
-  of H(K) over H(1) lies below what a minority of one in five with another ranking would bring, on the same pairs.
+  of H(K) over H(1) lies below what a minority of one in five with another ranking would bring, on the same pairs, less
+  what learning its ranking costs: (q + 1) / 2 nats over the people of a training part, q the number of directions
+  (Akaike). And one reward has to predict people who were held out better than a coin (95%): where votes follow no
+  ranking, "another ranking of the same strength" says nothing.
 * Else the data cannot tell.
 """
 
@@ -38,6 +41,7 @@ class CrossFit:
     """Hold the held-out log-probability of everybody's votes, (A,), under every model, and the models of the folds."""
 
     fold: np.ndarray
+    coin: np.ndarray
     one: np.ndarray
     scores: dict[int, np.ndarray]
     models: dict[int, list[Tastes]]
@@ -87,7 +91,7 @@ def cross_fit(votes, seed, tell=lambda part: None):
         if k > 3 and max(scores, key=lambda j: scores[j].mean()) < k - 1:
             break
         scores[k], models[k] = score(k, True)
-    return CrossFit(fold, one, scores, models)
+    return CrossFit(fold, -np.log(2) * votes.count, one, scores, models)
 
 
 def real_groups(votes, fit, model):
@@ -144,13 +148,16 @@ def visible(votes, model, seed, shares=(0.1, 0.2, 0.3)):
 
     Everybody's votes are drawn anew on the pairs that they saw, from the fitted H(1) with a minority whose mean reward
     is that of the others with the items shuffled; then H(1) is fitted to them, and compared on votes that are drawn
-    once more with what they were drawn from. The mean of two shuffles, a person, and its standard error.
+    once more with what they were drawn from. The mean of two shuffles, a person, less what learning costs, and its
+    standard error.
     """
     space, n = model.space, votes.n_people
     levels = np.append(0.0, model.levels)
     found = {}
     for share in shares:
         gains = []
+        # A model that is fitted to the people of a training part pays for what it has to learn.
+        cost = (space.directions.shape[1] + 1) / 2 / ((1 - 1 / _FOLDS) * n)
         for number in range(_SHUFFLES):
             rng = np.random.default_rng([seed, 2, number])
             reward = model.rewards[0]
@@ -170,7 +177,7 @@ def visible(votes, model, seed, shares=(0.1, 0.2, 0.3)):
             gains.append(
                 logsumexp(true.joint(unseen, seed=seed), axis=1) - logsumexp(null.joint(unseen, seed=seed), axis=1)
             )
-        found[share] = float(np.mean(gains)), float(np.std(gains) / np.sqrt(n * _SHUFFLES))
+        found[share] = float(np.mean(gains)) - cost, float(np.std(gains) / np.sqrt(n * _SHUFFLES))
     return found
 
 
@@ -189,6 +196,11 @@ def verdict(fit, chosen, real, planted):
         )
     low, _, high = np.array(_interval(fit.gain(k, fit.scores[1])))[[1, 0, 2]]
     would = planted[0.2][0]
+    if _interval(fit.one - fit.coin)[1] <= 0:
+        return None, (
+            "One reward predicts people who were held out no better than a coin does: these votes follow no common "
+            "ranking, or are too few to show one."
+        )
     if (chosen == 1 or n_real < 2) and high < would:
         return False, (
             f"{k} groups predict people who were held out no better than individual tastes without groups "

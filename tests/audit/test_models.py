@@ -204,7 +204,7 @@ class TestVerdict:
     def fit(self, one, *gains):
         noise = np.tile([0.1, -0.1], 50)
         scores = {1: np.zeros(100)} | {k: gain + (-1) ** k * noise for k, gain in enumerate(gains, start=2)}
-        return CrossFit(np.zeros(100), np.full(100, -1.0 * one), scores, {})
+        return CrossFit(np.zeros(100), np.full(100, -9.0) + noise, np.full(100, -1.0 * one), scores, {})
 
     def test_more_than_one(self):
         fit = self.fit(1, 0.2, 0.205)
@@ -224,6 +224,12 @@ class TestVerdict:
         assert verdict(fit, 1, [], self.planted)[0] is False
         assert verdict(fit, 1, [], {0.2: (-0.06, 0.01)})[0] is None
 
+    def test_no_is_not_said_where_votes_follow_no_ranking(self):
+        fit = self.fit(1, -0.05)
+        noise = fit.scores[2] - fit.scores[2].mean()
+        found, why = verdict(CrossFit(fit.fold, fit.one + noise, fit.one, fit.scores, {}), 1, [], self.planted)
+        assert found is None and "coin" in why
+
     def test_too_few_people(self):
         assert verdict(self.fit(1), 1, [], self.planted)[0] is None
 
@@ -237,10 +243,10 @@ def test_groups_are_real_only_where_their_own_reward_predicts():
     space = make_space(drawn(rewards))
     means = (np.array([[2.0, 0, -2], [-2.0, 0, 2]]) - space.common) @ space.directions
     model = Tastes(space, np.array([0.6, 0.4]), means, 0.1 * np.eye(2), np.array([0.05, 0.9, 0.05]), 0.0)
-    fit = CrossFit(np.arange(80) % 5, np.zeros(80), {}, {2: [model] * 5})
+    fit = CrossFit(np.arange(80) % 5, np.zeros(80), np.zeros(80), {}, {2: [model] * 5})
     assert [one["real"] for one in real_groups(drawn(rewards), fit, model)] == [True, True]
     one, other = real_groups(
-        drawn(rewards[:50]), CrossFit(np.arange(50) % 5, np.zeros(50), {}, {2: [model] * 5}), model
+        drawn(rewards[:50]), CrossFit(np.arange(50) % 5, np.zeros(50), np.zeros(50), {}, {2: [model] * 5}), model
     )
     assert one["real"] and not other["real"] and other["people"] < 5
 
