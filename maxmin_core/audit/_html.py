@@ -30,6 +30,7 @@ svg line { stroke-width: 2; } svg line.zero { stroke: var(--line); stroke-width:
 
 
 def paragraph(text):
+    """Return a paragraph."""
     return f"<p>{escape(text)}</p>\n"
 
 
@@ -43,10 +44,12 @@ def share(found):
 
 
 def number(found, digits=2):
+    """Return a number with its interval in words."""
     return f"{found[0]:.{digits}f} ({found[1]:.{digits}f} to {found[2]:.{digits}f})"
 
 
 def table(caption, head, rows):
+    """Return a table that scrolls where it is wide; the first column names the rows."""
     cells = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     lines = "".join(
         "<tr>"

@@ -75,7 +75,8 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order, of
         say(
             "place",
             None,
-            "The table does not say which item was shown first, so neither a bias for the place nor people who always "
+            "The table does not say which item was shown first, or most pairs stood in one order only, so "
+            "neither a bias for the place nor people who always "
             "press one side can be seen.",
         )
     if of_models:

@@ -182,8 +182,19 @@ def _decided(comparisons: Comparisons, report: TableReport) -> Votes:
     person, one, other, weight = (table[name].to_numpy()[order] for name in ("annotator", "first", "second", "weight"))
     won = (table["outcome"] == "first").to_numpy()[order]
     shown = np.zeros(len(won)) if comparisons.winner_first is None else np.where(won, 1.0, -1.0)
+    if not _either_way(one, other):
+        shown = np.zeros(len(won))  # place and item are one
     winner, loser = np.where(won, one, other), np.where(won, other, one)
     return Votes(comparisons.features, comparisons.n_annotators, person, winner, loser, shown, weight.astype(float))
+
+
+def _either_way(one, other):
+    """Tell whether at least half of the votes are on pairs that were shown in both orders."""
+    n = int(max(one.max(), other.max())) + 1
+    _, pair = np.unique(np.minimum(one, other) * n + np.maximum(one, other), return_inverse=True)
+    ordered = np.bincount(pair, one < other)
+    both = (ordered > 0) & (ordered < np.bincount(pair))
+    return bool(both[pair].mean() >= 0.5)
 
 
 def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
@@ -212,7 +223,7 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
         seed,
     )
     tell(1.0, "who is served")
-    pairs, unordered = np.array([careful.winner, careful.loser]), comparisons.winner_first is None
+    pairs, unordered = np.array([careful.winner, careful.loser]), not careful.shown.any()
     told = [one["described"] for one in groups]
     rules = by_rule(search.model.rewards, search.model.shares, single, beta)
     reliability = crowd_reliability(votes)
