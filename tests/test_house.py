@@ -161,7 +161,19 @@ def test_public_names_exist_and_are_documented(root):
             assert not callable(value) or value.__doc__, f"{name}: {public} has no docstring"
 
 
-ROOMS = ("alignment", "book", "cli", "course", "data", "intervals", "lm", "navigation", "preferences", "theory")
+ROOMS = (
+    "alignment",
+    "audit",
+    "book",
+    "cli",
+    "course",
+    "data",
+    "intervals",
+    "lm",
+    "navigation",
+    "preferences",
+    "theory",
+)
 SCIENCE = ("alignment", "data", "intervals", "navigation", "preferences", "theory")
 
 

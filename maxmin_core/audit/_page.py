@@ -83,7 +83,7 @@ def _voting(r):
     said += table("How people vote, with 95% intervals over people", ["measure", "found", "compare"], rows)
     if not place["known"]:
         said += paragraph(
-            "The table does not say which item was shown first, or most pairs stood in one order only: a bias for the place cannot be seen."
+            "The table does not say which item came first, or most pairs had one order only: a bias cannot be seen."
         )
     elif place["present"]:
         low, mean, high = place["logits"][1], place["logits"][0], place["logits"][2]

@@ -12,7 +12,7 @@ from ._groups import CrossFit, cross_fit, real_groups, resampled, verdict, visib
 from ._space import Votes, make_space
 from ._tastes import Tastes, fit_tastes
 
-__all__ = ["Search", "clickers", "find_groups", "sample"]
+__all__ = ["Search", "clickers", "either_way", "find_groups", "sample"]
 
 # What the search looks at: more would take minutes, and is not needed to see a group.
 _MOST_VOTES = 20_000
@@ -101,6 +101,15 @@ def sample(votes, rng):
     drawn = drawn[np.cumsum(count[drawn]) <= max(_MOST_VOTES, count[drawn[0]])][:_MOST_PEOPLE]
     people = np.sort(drawn)
     return people, part.take(people)
+
+
+def either_way(one, other):
+    """Tell whether at least half of the votes are on pairs that were shown in both orders."""
+    n = int(max(one.max(), other.max())) + 1
+    _, pair = np.unique(np.minimum(one, other) * n + np.maximum(one, other), return_inverse=True)
+    ordered = np.bincount(pair, one < other)
+    both = (ordered > 0) & (ordered < np.bincount(pair))
+    return bool(both[pair].mean() >= 0.5)
 
 
 def clickers(votes):

@@ -24,7 +24,7 @@ from ._crowd import crowd_reliability
 from ._found import behaviour, described, gain_of, given_traits, over, served, single_reward, worst_off
 from ._limits import cannot_tell
 from ._names import guess_columns, item_labels, plain, pseudonyms
-from ._search import clickers, find_groups
+from ._search import clickers, either_way, find_groups
 from ._serving import CALIBRATIONS, by_rule, label, named
 from ._space import Votes
 from ._tastes import fit_tastes
@@ -182,19 +182,10 @@ def _decided(comparisons: Comparisons, report: TableReport) -> Votes:
     person, one, other, weight = (table[name].to_numpy()[order] for name in ("annotator", "first", "second", "weight"))
     won = (table["outcome"] == "first").to_numpy()[order]
     shown = np.zeros(len(won)) if comparisons.winner_first is None else np.where(won, 1.0, -1.0)
-    if not _either_way(one, other):
+    if not either_way(one, other):
         shown = np.zeros(len(won))  # place and item are one
     winner, loser = np.where(won, one, other), np.where(won, other, one)
     return Votes(comparisons.features, comparisons.n_annotators, person, winner, loser, shown, weight.astype(float))
-
-
-def _either_way(one, other):
-    """Tell whether at least half of the votes are on pairs that were shown in both orders."""
-    n = int(max(one.max(), other.max())) + 1
-    _, pair = np.unique(np.minimum(one, other) * n + np.maximum(one, other), return_inverse=True)
-    ordered = np.bincount(pair, one < other)
-    both = (ordered > 0) & (ordered < np.bincount(pair))
-    return bool(both[pair].mean() >= 0.5)
 
 
 def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):

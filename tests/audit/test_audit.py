@@ -14,8 +14,8 @@ from scipy.special import expit
 from maxmin_core.audit import audit_votes
 from maxmin_core.audit._found import worst_off
 from maxmin_core.audit._names import guess_columns, item_labels, pseudonyms, traits
+from maxmin_core.audit._search import either_way
 from maxmin_core.audit._serving import named
-from maxmin_core.audit.whole import _either_way
 from maxmin_core.cli import main
 
 ITEMS = [
@@ -207,7 +207,7 @@ def test_few_people_an_unbeaten_item_no_order_and_ids_as_numbers(tmp_path, capsy
 def test_a_fixed_order_is_no_place():
     """Every pair in one order: the first item is liked, and nobody can say whether for its place."""
     one, other = np.array([0, 0, 1, 0]), np.array([1, 2, 2, 1])
-    assert not _either_way(one, other) and _either_way(np.append(one, 1), np.append(other, 0))
+    assert not either_way(one, other) and either_way(np.append(one, 1), np.append(other, 0))
 
 
 def arena(votes):
