@@ -34,7 +34,7 @@ PAGES = [
     "book/data.html",
     "book/report.html",
     "book/references.html",
-    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "lm")),
+    *(f"book/api/{room}.html" for room in ("index", "preferences", "theory", "alignment", "navigation", "audit", "lm")),
     *(f"book/api/{room}.html" for room in ("course", "book")),
 ]
 CHAPTER = "notebooks/01_one_reward.html"
