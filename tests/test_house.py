@@ -256,19 +256,6 @@ def test_notebooks_are_stored_clean(root):
         assert "".join(parameters["source"]) == 'profile = "cpu"\nseed = 0', path
 
 
-def test_a_label_stands_once(root):
-    """Rendering finds a second one, too: after all chapters have run."""
-    places = {}
-    for path in [*chapters(root), *tracked(root, "book/*.md")]:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
-        for label in re.findall(r'name="(fig-[\w-]+)"|^:(?:label|name): ([\w:-]+)|^\(([\w:-]+)\)=$', text, re.M):
-            places.setdefault("".join(label), []).append(path.name)
-    assert len(places) > 100
-    assert {label: found for label, found in places.items() if len(found) > 1} == {}
-
-
 def test_chapters_do_not_redefine_the_core(root):
     public = set().union(*(getattr(importlib.import_module(name), "__all__", ()) for name in core_modules(root)))
     assert {"solve", "fit_mixture", "GroupReward", "falsify"} <= public

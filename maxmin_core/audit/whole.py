@@ -116,8 +116,14 @@ def audit_votes(
     ----------
     source : path, or table
         As for `read_comparisons`.
-    annotator, first, second, choice : str, optional
-        Columns, as for `read_comparisons`; left out, they are looked for by their usual names.
+    annotator : str, optional
+        The column that says who voted; left out, it is looked for by its usual names, and so are the next three.
+    first : str, optional
+        The column of the response shown first.
+    second : str, optional
+        The column of the other one.
+    choice : str, optional
+        The column of the vote.
     preset : str, optional
         The name of a public table, instead of columns.
     beta : float
@@ -147,8 +153,8 @@ def audit_votes(
     --------
     >>> from maxmin_core.data import load_survey
     >>> found = audit_votes(load_survey()[0])  # doctest: +SKIP
-    >>> found.record["groups"]["more_than_one"], found.record["people"]  # doctest: +SKIP
-    (True, 192)
+    >>> found.record["people"]  # doctest: +SKIP
+    192
     """
     beta = as_positive("beta", beta)
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
