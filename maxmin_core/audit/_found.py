@@ -10,7 +10,7 @@ from ..preferences.rewards import fit_bradley_terry
 from ._groups import FEWEST, _interval, person_weights
 from ._names import traits
 from ._people import agreement, circles, ratio, repeats
-from ._serving import losses
+from ._serving import losses_of_groups
 
 __all__ = ["behaviour", "described", "gain_of", "given_traits", "over", "served", "single_reward", "worst_off"]
 
@@ -124,11 +124,11 @@ def served(search, some, single, beta, seed):
         margin = reward[some.winner[rows]] - reward[some.loser[rows]]
         right += np.bincount(some.person[rows], some.weight[rows] * np.heaviside(margin, 0.5), n)
     pairs = _pairs(some)
-    now = losses(model.rewards, model.shares, single, beta, pairs)
+    now = losses_of_groups(model.rewards, model.shares, single, beta, pairs)
     comparisons, drawn = some.comparisons(), []
     for weight, draw in zip(person_weights(n, seed, len(search.draws)), search.draws, strict=True):
         alone = _centred(some, comparisons, weight[some.person])
-        drawn.append(losses(draw.rewards, draw.shares, alone, beta, pairs))
+        drawn.append(losses_of_groups(draw.rewards, draw.shares, alone, beta, pairs))
     found = []
     for u in range(len(model.shares)):
         here = home == u

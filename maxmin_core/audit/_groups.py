@@ -26,7 +26,16 @@ from ..preferences.population import match_groups
 from ._space import make_space
 from ._tastes import Tastes, fit_tastes
 
-__all__ = ["FEWEST", "CrossFit", "cross_fit", "person_weights", "real_groups", "resampled", "verdict", "visible"]
+__all__ = [
+    "FEWEST",
+    "CrossFit",
+    "cross_fit",
+    "person_weights",
+    "real_groups",
+    "resampled_people",
+    "verdict_on_groups",
+    "visible",
+]
 
 # Fewer people than that are not described, and are no group.
 FEWEST = 5
@@ -181,7 +190,7 @@ def visible(votes, model, seed, shares=(0.1, 0.2, 0.3)):
     return found
 
 
-def verdict(fit, chosen, real, planted):
+def verdict_on_groups(fit, chosen, real, planted):
     """Return True, False or None (cannot tell), and why, in words; see the module's docstring."""
     best = max((k for k in fit.scores if k > 1), key=lambda k: fit.scores[k].mean(), default=None)
     if best is None:
@@ -227,7 +236,7 @@ def person_weights(n_people, seed, n_resamples=40):
     return np.array([np.bincount(people, minlength=n_people) for people in drawn], dtype=float)
 
 
-def resampled(votes, model, seed, n_resamples=40, tell=lambda part: None):
+def resampled_people(votes, model, seed, n_resamples=40, tell=lambda part: None):
     """Return the model fitted again to people drawn with replacement, from where it stands: a list of models."""
     found = []
     for weight in person_weights(votes.n_people, seed, n_resamples):

@@ -8,7 +8,7 @@ from scipy.special import log_expit, softmax
 
 from ..intervals import mean_interval
 from ..preferences.population import match_groups
-from ._groups import CrossFit, cross_fit, real_groups, resampled, verdict, visible
+from ._groups import CrossFit, cross_fit, real_groups, resampled_people, verdict_on_groups, visible
 from ._space import Votes, make_space
 from ._tastes import Tastes, fit_tastes
 
@@ -70,10 +70,10 @@ def find_groups(votes: Votes, seed: int, tell: Callable[[float, str], None] = la
     real = real_groups(some, fit, model)
     planted = visible(some, null, seed)
     tell(1.0, "what would be seen")
-    more, why = verdict(fit, best, real, planted)
+    more, why = verdict_on_groups(fit, best, real, planted)
     if not more:
         model = null
-    draws = resampled(some, model, seed, tell=lambda part: tell(part, "resampled people"))
+    draws = resampled_people(some, model, seed, tell=lambda part: tell(part, "resampled people"))
     posterior = _everybody(model, votes)
     restarts, unseen = _stability(some, fit, model, seed) if more else ([], None)
     return Search(people, fit, best, null, model, real, planted, more, why, draws, posterior, restarts, unseen)

@@ -13,7 +13,7 @@ from ..preferences.population import diversity
 from ..theory.gaps import alignment_gap
 from ..theory.sharing import price_of_sharing
 
-__all__ = ["CALIBRATIONS", "by_rule", "label", "losses", "named", "win_rates"]
+__all__ = ["CALIBRATIONS", "by_rule", "label", "losses_of_groups", "named", "rates_of_winning"]
 
 CALIBRATIONS = ("standardize", "center", "winrate", "none")
 # A win rate against all items needs a matrix of items by items.
@@ -63,13 +63,13 @@ def _told(policy, weights, scaled, rewards, gap):
         "chosen": chosen,
         "probability": float(policy[chosen]),
         "values": (scaled[:, 0] @ policy).tolist(),
-        "win_rates": win_rates(policy, rewards).tolist(),
+        "win_rates": rates_of_winning(policy, rewards).tolist(),
         "weights": None if weights is None else np.asarray(weights).tolist(),
         "gap": gap,
     }
 
 
-def win_rates(policy, rewards):
+def rates_of_winning(policy, rewards):
     """Return how often every group prefers an item of the policy (I,) to one at random, (K,)."""
     if rewards.shape[1] > _MOST_ITEMS:
         best = np.argsort(-policy)[:50]
@@ -78,7 +78,7 @@ def win_rates(policy, rewards):
     return np.array([policy @ expit(r[:, None] - r).mean(axis=1) for r in rewards])
 
 
-def losses(rewards, shares, single, beta, pairs):
+def losses_of_groups(rewards, shares, single, beta, pairs):
     """Return what one reward costs every group: win rate, alignment gap, price of sharing, and how diverse groups are.
 
     pairs (2, P) are those that were compared. In logits, but for win rates and diversity.
@@ -88,8 +88,10 @@ def losses(rewards, shares, single, beta, pairs):
     policy = gibbs_policy(single[None, :], reference, beta)
     own = [gibbs_policy(reward[None, :], reference, beta)[0] for reward in rewards]
     found = {
-        "win_rate": win_rates(policy[0], rewards).tolist(),
-        "best_win_rate": [float(win_rates(best, reward[None])[0]) for best, reward in zip(own, rewards, strict=True)],
+        "win_rate": rates_of_winning(policy[0], rewards).tolist(),
+        "best_win_rate": [
+            float(rates_of_winning(best, reward[None])[0]) for best, reward in zip(own, rewards, strict=True)
+        ],
         "gap": [float(alignment_gap(policy, reward[None, :], reference, beta)) for reward in rewards],
         "price": 0.0,
         "diversity": 0.0,

@@ -6,7 +6,7 @@ from scipy import integrate
 from scipy.special import expit, log_expit, logsumexp
 
 from maxmin_core.audit._crowd import crowd_reliability
-from maxmin_core.audit._groups import CrossFit, _told, real_groups, verdict
+from maxmin_core.audit._groups import CrossFit, _told, real_groups, verdict_on_groups
 from maxmin_core.audit._limits import votes_needed
 from maxmin_core.audit._people import agreement, circles, ratio, repeats
 from maxmin_core.audit._search import clickers, sample
@@ -209,29 +209,31 @@ class TestVerdict:
     def test_more_than_one(self):
         fit = self.fit(1, 0.2, 0.205)
         assert fit.chosen() == 2
-        assert verdict(fit, 2, [self.good, self.good], self.planted)[0] is True
+        assert verdict_on_groups(fit, 2, [self.good, self.good], self.planted)[0] is True
 
     def test_not_without_two_real_groups(self):
-        assert verdict(self.fit(1, 0.5), 2, [self.good, self.bad], self.planted)[0] is None
-        assert verdict(self.fit(1, 0.05), 2, [self.good, self.bad], self.planted)[0] is False
+        assert verdict_on_groups(self.fit(1, 0.5), 2, [self.good, self.bad], self.planted)[0] is None
+        assert verdict_on_groups(self.fit(1, 0.05), 2, [self.good, self.bad], self.planted)[0] is False
 
     def test_not_if_one_reward_does_as_well(self):
-        assert verdict(self.fit(-0.3, 0.2), 2, [self.good, self.good], self.planted)[0] is None
+        assert verdict_on_groups(self.fit(-0.3, 0.2), 2, [self.good, self.good], self.planted)[0] is None
 
     def test_no_only_where_a_minority_would_have_been_seen(self):
         fit = self.fit(1, -0.05)
         assert fit.chosen() == 1
-        assert verdict(fit, 1, [], self.planted)[0] is False
-        assert verdict(fit, 1, [], {0.2: (-0.06, 0.01)})[0] is None
+        assert verdict_on_groups(fit, 1, [], self.planted)[0] is False
+        assert verdict_on_groups(fit, 1, [], {0.2: (-0.06, 0.01)})[0] is None
 
     def test_no_is_not_said_where_votes_follow_no_ranking(self):
         fit = self.fit(1, -0.05)
         noise = fit.scores[2] - fit.scores[2].mean()
-        found, why = verdict(CrossFit(fit.fold, fit.one + noise, fit.one, fit.scores, {}), 1, [], self.planted)
+        found, why = verdict_on_groups(
+            CrossFit(fit.fold, fit.one + noise, fit.one, fit.scores, {}), 1, [], self.planted
+        )
         assert found is None and "coin" in why
 
     def test_too_few_people(self):
-        assert verdict(self.fit(1), 1, [], self.planted)[0] is None
+        assert verdict_on_groups(self.fit(1), 1, [], self.planted)[0] is None
 
     def test_frequencies_sum_to_one(self):
         assert sum(self.fit(1, 0.2, 0.205).frequencies(0, 50).values()) == pytest.approx(1.0)
