@@ -27,8 +27,8 @@ check: env lint  ## Look at a change before it is committed: style, imports, typ
 
 # Coverage makes Python code slower by four tenths: it is measured where that costs seconds.
 test: env lint chromium  ## Pass every test, the rendered pages in a browser included
-	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow or course" --cov --cov-report=term
-	@$(BIN)/python -m pytest $(TWO) -m "slow and not course"
+	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow or measured" --cov --cov-report=term
+	@$(BIN)/python -m pytest $(TWO) -m "slow and not measured"
 
 lint: env
 	@$(BIN)/ruff check --quiet .

@@ -52,6 +52,7 @@ SLOW = {
     "test_the_page_stands_alone_fits_and_is_accessible",
     "test_the_release_has_no_solution_and_is_known_to_the_gradebook",
     "test_the_same_submission_and_seed_give_the_same_grade",
+    "test_the_solution_earns_everything",
     "test_the_table",
     "test_trajectories_agree_with_occupancies",
     "test_what_hostile_students_read_holds_nothing_hidden",
@@ -64,8 +65,8 @@ def pytest_collection_modifyitems(items):
         trains = "lm" in item.path.parts or "[lm]" in item.name
         if {"project", "site"} & fixtures or trains or getattr(item, "originalname", "") in SLOW:
             item.add_marker(pytest.mark.slow)
-            if "course" in item.path.parts and "site" not in fixtures:
-                item.add_marker(pytest.mark.course)
+            if {"audit", "course"} & set(item.path.parts) and "site" not in fixtures:
+                item.add_marker(pytest.mark.measured)
 
 
 @pytest.fixture(scope="session")
