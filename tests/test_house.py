@@ -235,8 +235,8 @@ def test_files_stay_short(root):
     assert not {path.name: n for path in code if (n := len(path.read_text().splitlines())) > 350}
 
 
-def test_the_repository_stays_under_8_mb(root):
-    assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 8e6
+def test_the_repository_stays_under_7_mb(root):
+    assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 7e6
 
 
 def test_notebooks_are_stored_clean(root):
