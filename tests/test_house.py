@@ -235,6 +235,14 @@ def test_files_stay_short(root):
     assert not {path.name: n for path in code if (n := len(path.read_text().splitlines())) > 350}
 
 
+def test_folders_are_those_that_the_readme_names(root):
+    named = set(
+        re.findall(r"`([.\w]+)/(?:`|\w)", (root / "README.md").read_text(encoding="utf-8").split("## What is here")[1])
+    )
+    found = {path.relative_to(root).parts[0] for path in tracked(root, "*/*")}
+    assert found <= named | {".ci"}, found - named
+
+
 def test_the_repository_stays_under_7_mb(root):
     assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 7e6
 
