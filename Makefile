@@ -19,16 +19,16 @@ book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smok
 
 # What needs no language model, no notebook and no browser.
 FAST := --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm
-# Two processes; the tests of one file stay together, and so do those of the pages (tests/conftest.py).
-TWO := -n 2 --dist loadgroup
+# Two processes; the tests of one file stay together, and share what the file has made.
+TWO := -n 2 --dist loadfile
 
 check: env lint  ## Look at a change before it is committed: style, imports, types, the fast tests (under 90 s)
 	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow"
 
 # Coverage makes Python code slower by four tenths: it is measured where that costs seconds.
 test: env lint chromium  ## Pass every test, the rendered pages in a browser included
-	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow or course" --cov --cov-report=term
-	@$(BIN)/python -m pytest $(TWO) -m "slow and not course"
+	@$(BIN)/python -m pytest $(TWO) $(FAST) -m "not slow or measured" --cov --cov-report=term
+	@$(BIN)/python -m pytest $(TWO) -m "slow and not measured"
 
 lint: env
 	@$(BIN)/ruff check --quiet .

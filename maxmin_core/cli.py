@@ -18,6 +18,7 @@ from pathlib import Path
 
 from . import __version__
 from ._files import write_whole
+from .audit.commands import add_audit
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
@@ -117,7 +118,14 @@ def _parser():
     )
     sub = command("data", _data, "Fetch a data set that is not part of the project, once, and check it.")
     sub.add_argument("name", choices=["llmfao"], help="llmfao: votes on answers of language models, 1.2 MB, CC BY 4.0")
-    sub = command("check", _check, "Execute a notebook from top to bottom in a fresh kernel and say where it fails.")
+    sub = command("audit", None, "Audit a table of votes: is one reward enough, who is served, what is unknown.")
+    add_audit(sub)
+    sub = command(
+        "check",
+        _check,
+        "Execute a notebook from top to bottom in a fresh kernel and say where it fails. What ran until then is then "
+        "written beside it, as NAME.failed.ipynb.",
+    )
     sub.add_argument("notebook", type=Path, help="the notebook; it is not changed")
     with_profile(sub)
     sub.add_argument("--assignment", metavar="aN", help="an assignment of yours: what its public checks say, by task")

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -19,6 +20,7 @@ SLOW = {
     "test_a_bound_ten_per_cent_stronger_is_refuted",
     "test_a_judge_that_dies_stops_nobody",
     "test_a_notebook_sees_no_file_no_environment_and_no_network",
+    "test_a_public_table_by_its_name",
     "test_a_release_with_an_unusual_marker_is_none",
     "test_a_wrong_answer_is_refused",
     "test_chapters_do_not_redefine_the_core",
@@ -39,14 +41,18 @@ SLOW = {
     "test_no_other_policy_does_better",
     "test_no_policy_pays_less",
     "test_public_names_exist_and_are_documented",
+    "test_scores_with_a_sign_and_features",
     "test_slurm_dry_run",
     "test_the_certificate_holds_however_deep_the_support",
+    "test_the_audit_judges_a_row_of_the_table_again",
     "test_the_gap_closes",
     "test_the_judge_s_network_is_torch_s",
     "test_the_limits_of_the_family_by_policies",
     "test_the_objective_never_falls",
+    "test_the_page_stands_alone_fits_and_is_accessible",
     "test_the_release_has_no_solution_and_is_known_to_the_gradebook",
     "test_the_same_submission_and_seed_give_the_same_grade",
+    "test_the_solution_earns_everything",
     "test_the_table",
     "test_trajectories_agree_with_occupancies",
     "test_what_hostile_students_read_holds_nothing_hidden",
@@ -59,10 +65,8 @@ def pytest_collection_modifyitems(items):
         trains = "lm" in item.path.parts or "[lm]" in item.name
         if {"project", "site"} & fixtures or trains or getattr(item, "originalname", "") in SLOW:
             item.add_marker(pytest.mark.slow)
-            if "course" in item.path.parts and "site" not in fixtures:
-                item.add_marker(pytest.mark.course)
-        # What a process makes for one test it keeps for the others that ask for it: pages once, a file's models once.
-        item.add_marker(pytest.mark.xdist_group("site" if "site" in fixtures else str(item.path)))
+            if {"audit", "course"} & set(item.path.parts) and "site" not in fixtures:
+                item.add_marker(pytest.mark.measured)
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +105,9 @@ def maxmin():
 @pytest.fixture(scope="session")
 def site(root, maxmin):
     """The folder of the rendered pages, made by the smoke profile."""
-    done = maxmin("build", "--profile", "smoke", cwd=root)
+    # Tests run in two processes: one makes the pages, the other waits, and finds them made.
+    with FileLock(root / "_build" / ".tests.lock"):
+        done = maxmin("build", "--profile", "smoke", cwd=root, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     return root / "_build" / "smoke" / "html"
 

@@ -136,6 +136,8 @@ def test_imports_keep_their_contracts(root):
         ("lm/settings.py", "import matplotlib", "What draws and runs pages lives in book alone"),
         ("book/site.py", "import nbgrader", "nbgrader and what it is made of live in course alone"),
         ("lm/settings.py", "from ..course import judging", "Imports run downwards"),
+        ("audit/whole.py", "import torch", "torch and its kin live in lm alone"),
+        ("theory/gaps.py", "from ..audit import whole", "The science knows neither"),
         ("wing/__init__.py", "import numpy", "Imports run downwards"),
     ],
 )
@@ -159,7 +161,19 @@ def test_public_names_exist_and_are_documented(root):
             assert not callable(value) or value.__doc__, f"{name}: {public} has no docstring"
 
 
-ROOMS = ("alignment", "book", "cli", "course", "data", "intervals", "lm", "navigation", "preferences", "theory")
+ROOMS = (
+    "alignment",
+    "audit",
+    "book",
+    "cli",
+    "course",
+    "data",
+    "intervals",
+    "lm",
+    "navigation",
+    "preferences",
+    "theory",
+)
 SCIENCE = ("alignment", "data", "intervals", "navigation", "preferences", "theory")
 
 
@@ -221,8 +235,16 @@ def test_files_stay_short(root):
     assert not {path.name: n for path in code if (n := len(path.read_text().splitlines())) > 350}
 
 
-def test_the_repository_stays_under_6_mb(root):
-    assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 6e6
+def test_folders_are_those_that_the_readme_names(root):
+    named = set(
+        re.findall(r"`([.\w]+)/(?:`|\w)", (root / "README.md").read_text(encoding="utf-8").split("## What is here")[1])
+    )
+    found = {path.relative_to(root).parts[0] for path in tracked(root, "*/*")}
+    assert found <= named | {".ci"}, found - named
+
+
+def test_the_repository_stays_under_7_mb(root):
+    assert sum(path.stat().st_size for path in tracked(root, "*") if path.is_file()) < 7e6
 
 
 def test_notebooks_are_stored_clean(root):

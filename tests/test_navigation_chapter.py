@@ -85,3 +85,17 @@ def test_fair_policies_by_a_conic_programme(functions, world, alpha):
     np.testing.assert_allclose(values, v.value, atol=2e-5)
     assert abs(gap) < 1e-6
     np.testing.assert_allclose(weights.sum(), 1)
+
+
+def test_planning_is_value_iteration(defined_in, world):
+    n_states, n_actions = len(world.cells), world.n_actions
+    leads = world.transition.toarray().reshape(n_states, n_actions, n_states)
+    (best_visits,) = defined_in("06", "best_visits", world=world, n_states=n_states, n_actions=n_actions, leads=leads)
+    for seed in range(4):
+        reward = np.random.default_rng(seed).normal(size=n_states)
+        value = np.zeros(n_states)
+        for _ in range(1500):
+            value = reward + world.discount * (world.transition @ value).reshape(-1, n_actions).max(axis=1)
+        visits = best_visits(reward)
+        assert visits.min() >= -1e-12 and visits.sum() == pytest.approx(1)
+        assert visits @ reward == pytest.approx((1 - world.discount) * world.start @ value, abs=1e-9)

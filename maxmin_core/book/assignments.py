@@ -222,8 +222,12 @@ def _limits(assignments: Sequence[Assignment]) -> list[str]:
         f"* {usual.memory_mib / 1024:g} GiB of memory, {usual.disk_mib} MiB of files, {usual.processes} processes and "
         "threads.",
     ]
-    others = [f"{_title(one)}: {one.about['limits']}" for one in assignments if "limits" in one.about]
-    return lines + [f"* Other limits hold for {other}." for other in others]
+    said = {"call": "seconds for one answer", "cell": "seconds for one cell", "total": "seconds in all"}
+    for one in assignments:
+        if other := one.about.get("limits"):
+            many = ", ".join(f"{value:g} {said.get(name, name)}" for name, value in other.items())
+            lines.append(f"* {_title(one)} has limits of its own: {many}.")
+    return lines
 
 
 def _goals(root: Path, assignments: Sequence[Assignment]) -> list[str]:

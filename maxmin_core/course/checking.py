@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .isolation import Limits
-from .judging import AnswerError
+from .judging import AnswerError, counted
 from .merging import merge, read_submission
 from .sandbox import Cell, Sandbox
-from .sources import Assignment, cell_source, marked
+from .sources import Assignment, Task, cell_source, is_written, marked
 
-__all__ = ["Checked", "check_notebook"]
+__all__ = ["Checked", "check_notebook", "look_over"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,63 @@ def check_notebook(path: Path | str, name: str, assignment: Assignment | None = 
             yield _look(ask, task, source, task in found, tuple(notes.get(task, ())))
 
 
+def look_over(path: Path | str, name: str, assignment: Assignment | None = None) -> list[str]:
+    """Return what checks do not see: written answers that are empty, and answers whose first line is gone.
+
+    Parameters
+    ----------
+    path : Path or str
+        The student's notebook.
+    name : str
+        The assignment, such as ``"a1"``.
+    assignment : Assignment, optional
+        Its source, where the book's repository is at hand; else what the notebook says of itself counts.
+
+    Returns
+    -------
+    list of str
+        One line for each.
+    """
+    notebook = read_submission(path, name)
+    cells = notebook["cells"]
+    if assignment is not None:
+        tasks, found = assignment.tasks, merge(assignment, notebook).answers
+    else:
+        tasks, found = _own_tasks(cells), {own: cell_source(cell) for cell in cells if (own := marked(cell))}
+    lines = []
+    for task in tasks:
+        source = found.get(task.name)
+        if not task.automatic:
+            state = "its cell was not found" if source is None else "an empty answer"
+            if source is not None and is_written(source):
+                state = "answered; a person marks it"
+            lines.append(f"{task.name}: {state} ({counted(task.points, 'point')})")
+        if source is not None and not _begins(source, task.name):
+            form = f"# ANSWER {task.name}" if task.automatic else f"<!-- ANSWER {task.name} -->"
+            lines.append(f"{task.name}: the first line of its cell is gone; put it back: {form}")
+    return lines
+
+
+def _own_tasks(cells):
+    """The tasks that a notebook names by itself."""
+    about = {}
+    for cell in cells:
+        named = cell["metadata"].get("nbgrader")
+        if isinstance(named, dict) and isinstance(named.get("grade_id"), str):
+            about[named["grade_id"]] = named
+    tasks = []
+    for name, named in about.items():
+        if named.get("solution"):
+            points = about.get(f"{name}_check", named).get("points")
+            right = isinstance(points, int | float)
+            tasks.append(Task(name, points if right else 0, automatic=f"{name}_check" in about))
+    return tasks
+
+
+def _begins(source, task):
+    return marked({"source": source}) == task
+
+
 def _look(ask, task, source, found, notes):
     if not found:
         return Checked(task, 0, _count(source), ("its cell was not found",))
@@ -94,6 +151,9 @@ def _look(ask, task, source, found, notes):
     elif wrong and all("NotImplementedError" in text or "NameError" in text for text in wrong):
         wrong = ["not written yet"] if any("NotImplementedError" in text for text in wrong) else wrong[:1]
     held = sum(check and not text for check, text in told)
+    if not held and any("NotImplementedError" in text for text in wrong) and task not in ask.errors:
+        # What the cell goes on to say is about an answer that there is not.
+        wrong = ["not written yet"]
     return Checked(task, held, _count(source), (*notes, *dict.fromkeys(wrong)))
 
 

@@ -65,7 +65,7 @@ class Looked:
             many = "one property is" if verdict.of == 1 else f"{verdict.of:g} properties are"
             return f"Not written yet. Once it is, {many} looked at."
         lines = [f"{verdict.points:g} of {verdict.of:g} properties hold."]
-        lines += [f"* {'holds' if check.holds else '**does not hold**'}: {check.says}" for check in verdict.checks]
+        lines += [f"* {'holds' if check.given else f'**{check.word}**'}: {check.says}" for check in verdict.checks]
         if verdict.note:
             lines += [f"* it went no further: {verdict.note}"]
         return "\n".join(lines)

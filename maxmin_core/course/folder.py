@@ -23,8 +23,8 @@ Keep this folder private: `course.json` holds the seed from which the hidden che
   is an extension.
 * `variants/`: your own variants. A file `a1_name.ipynb` with `a1_judge.py` and `a1_rubric.md` beside it replaces the
   book's assignment 1.
-* `release/`, `gradebook.db`, `autograded/`: nbgrader's. Written answers are marked in its formgrader: call
-  `jupyter lab` in this folder, and open http://localhost:8888/formgrader.
+* `source/`, `release/`, `gradebook.db`, `autograded/`: nbgrader's; `source/` holds solutions. Written answers are
+  marked in its formgrader: call `jupyter lab` in this folder, and open http://localhost:8888/formgrader.
 * `graded/`: grades, feedback, and answers as plain files, one folder an assignment.
 """
 

@@ -70,8 +70,7 @@ def results(assignment: Assignment, result: Result, isolated: bool) -> dict[str,
     """
     tests = []
     for name, verdict in result.verdicts.items():
-        lines = [f"{'holds' if c.holds else 'does not hold'}: {c.says} ({c.points:g} points)" for c in verdict.checks]
-        output = "\n".join([*filter(None, [verdict.note]), *lines])
+        output = "\n".join([*filter(None, [verdict.note]), *map(str, verdict.checks)])
         tests.append({"name": name, "score": verdict.points, "max_score": verdict.of, "output": output})
     waiting = [task.name for task in assignment.tasks if not task.automatic]
     said = [result.note, f"Marked by a person: {', '.join(waiting)}." if waiting else ""]

@@ -13,7 +13,7 @@ from .isolation import Limits
 from .judging import Verdict, judge_task
 from .merging import Merged, SubmissionError, merge, read_submission
 from .sandbox import Sandbox
-from .sources import TEXT_STUB, Assignment
+from .sources import Assignment, is_written
 from .submissions import Submission
 
 __all__ = ["Result", "grade_all", "grade_one"]
@@ -61,8 +61,17 @@ class Result:
         task : str
             Which.
         """
-        answer = self.merged.answers.get(task, "") if self.merged else ""
-        return bool("\n".join(answer.splitlines()[1:]).strip()) and TEXT_STUB not in answer
+        return is_written(self.merged.answers.get(task, "") if self.merged else "")
+
+    def waiting(self, assignment: Assignment) -> float:
+        """Return the points of the written answers that a person has to mark.
+
+        Parameters
+        ----------
+        assignment : Assignment
+            What was asked.
+        """
+        return sum(task.points for task in assignment.tasks if not task.automatic and self.written(task.name))
 
 
 def grade_one(

@@ -87,6 +87,7 @@ def release(course: Course, name: str, out: Path | None = None) -> Path:
     from traitlets.config import Config
 
     assignment = course.assignment(name)
+    # The source stays, solutions and all: the formgrader lists the assignments whose source it finds.
     source = course.folder / "source" / name
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
@@ -97,8 +98,6 @@ def release(course: Course, name: str, out: Path | None = None) -> Path:
     done = NbGraderAPI(config=config).generate_assignment(name, force=True, create=True)
     if not done["success"]:
         raise ValueError(f"{name}: nbgrader made no release:\n{done.get('log') or done.get('error')}")
-    # The source holds the solutions, and is needed no more.
-    shutil.rmtree(course.folder / "source")
     path = course.folder / "release" / name / assignment.path.name
     released = path.read_text(encoding="utf-8")
     # Two routes to one notebook, and neither may leave a solution in it.

@@ -15,7 +15,7 @@ from typing import Any
 from .._files import read_json
 from .judging import Judge, read_judge
 
-__all__ = ["Assignment", "Task", "all_assignments", "find_assignment"]
+__all__ = ["Assignment", "Task", "all_assignments", "find_assignment", "is_written"]
 
 _SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[ \t]*$", re.DOTALL | re.MULTILINE)
 _MARKER = re.compile(r"^(?:# ANSWER (\w+)|<!-- ANSWER (\w+) -->)$")
@@ -189,6 +189,25 @@ def marked(cell: dict[str, Any]) -> str | None:
     """Return the name on a cell's marker line, the first; None where there is none."""
     found = _MARKER.match((cell_source(cell).splitlines() or [""])[0].strip())
     return (found[1] or found[2]) if found else None
+
+
+def is_written(answer: str) -> bool:
+    """Return whether a written answer says anything, its marker line left aside.
+
+    Parameters
+    ----------
+    answer : str
+        The source of its cell.
+
+    Examples
+    --------
+    >>> is_written("<!-- ANSWER why -->\\n*Your answer.*"), is_written("Because.")
+    (False, True)
+    """
+    lines = answer.splitlines()
+    if lines and _MARKER.match(lines[0].strip()):
+        lines = lines[1:]
+    return bool("\n".join(lines).strip()) and TEXT_STUB not in answer
 
 
 def _graded(cell):

@@ -6,7 +6,7 @@ from .population import Population, diversity, match_groups, population_mle, sim
 from .presets import PRESETS, Preset, preset_rows
 from .rewards import annotator_agreement, annotator_log_likelihood, bradley_terry, fit_bradley_terry
 from .selection import select_n_groups
-from .tables import TableReport, read_comparisons
+from .tables import TableReport, read_comparisons, read_table
 
 __all__ = [
     "PRESETS",
@@ -25,6 +25,7 @@ __all__ = [
     "population_mle",
     "preset_rows",
     "read_comparisons",
+    "read_table",
     "select_n_groups",
     "simulate_comparisons",
 ]

@@ -18,7 +18,7 @@ from .comparisons import Comparisons
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["TableReport", "read_comparisons"]
+__all__ = ["TableReport", "read_comparisons", "read_table"]
 
 
 @dataclass
@@ -209,6 +209,33 @@ def read_comparisons(
         at, names, array = positions(names, features)
         one, other = at[one], at[other]
     return _compared(kept, one, other, who, names, people, array, shown, report)
+
+
+def read_table(source: Any) -> pd.DataFrame:
+    """Return any table as a pandas frame, as `read_comparisons` reads it: text in a CSV file stays text.
+
+    Parameters
+    ----------
+    source : path, or table
+        As for `read_comparisons`.
+
+    Returns
+    -------
+    pandas.DataFrame
+
+    Raises
+    ------
+    ValueError
+        On what is no table, or a file that cannot be read.
+
+    Examples
+    --------
+    >>> list(read_table([{"who": "ann", "vote": "left"}]).columns)
+    ['who', 'vote']
+    """
+    from ._frames import as_frame  # pandas is slow to import
+
+    return as_frame(source, "source")
 
 
 def _compared(kept, one, other, who, names, people, array, shown, report):

@@ -51,6 +51,18 @@ def fit(wins):
         q /= np.exp(np.log(q).mean())
     return np.log(q)
 """,
+        "an arrow only where w is above one half": """# ANSWER fit
+def fit(wins):
+    from scipy.sparse.csgraph import connected_components
+
+    if connected_components(wins > 0.5, connection="strong")[0] > 1:
+        return None
+    won, n, q = wins.sum(axis=1), wins + wins.T, np.ones(len(wins))
+    for _ in range(20000):
+        q = won / (n / (q[:, None] + q)).sum(axis=1)
+        q /= np.exp(np.log(q).mean())
+    return np.log(q)
+""",
         "never None": """# ANSWER fit
 def fit(wins):
     r = minimize(lambda r: -(wins * log_expit(r[:, None] - r)).sum() / wins.sum(), np.zeros(len(wins)), tol=1e-10).x

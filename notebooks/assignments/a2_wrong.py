@@ -303,6 +303,18 @@ def beyond_chance(wins, pairs, inside, n_draws, seed):
     observed, *drawn = np.linalg.norm(np.array(rewards) - everybody, axis=1)
     return observed, (1 + sum(other <= observed + 1e-12 for other in drawn)) / (1 + n_draws)
 """,
+        "draws with replacement": """# ANSWER beyond_chance
+def beyond_chance(wins, pairs, inside, n_draws, seed):
+    wins, inside = np.asarray(wins, dtype=float), np.asarray(inside, dtype=bool)
+    rng, even = np.random.default_rng(seed), np.full(len(pairs), 1 / len(pairs))
+    everybody = fit_preferences(wins.mean(axis=0), pairs, even)
+
+    parts = [np.flatnonzero(inside)]
+    parts += [rng.choice(len(wins), size=inside.sum()) for _ in range(n_draws)]
+    rewards = [fit_preferences(wins[rows].mean(axis=0), pairs, even) for rows in parts]
+    observed, *drawn = np.linalg.norm(np.array(rewards) - everybody, axis=1)
+    return observed, (1 + sum(other >= observed - 1e-12 for other in drawn)) / (1 + n_draws)
+""",
         "compares with the rest instead of with everybody": """# ANSWER beyond_chance
 def beyond_chance(wins, pairs, inside, n_draws, seed):
     wins, inside = np.asarray(wins, dtype=float), np.asarray(inside, dtype=bool)

@@ -114,6 +114,25 @@ def m_step(responsibilities, wins, losses, pairs):
 """,
     },
     "soft_em": {
+        "a single random start": """# ANSWER soft_em
+def soft_em(wins, losses, pairs, n_groups, seed):
+    rng, best = np.random.default_rng(seed), (-np.inf, None)
+    n_starts = 1
+    q = rng.dirichlet(np.full(n_groups, 0.3), size=(n_starts, len(wins)))
+    for _ in range(25):
+        # All starts side by side: the M-step treats each column on its own.
+        shares, parameters = m_step(np.hstack(q), wins, losses, pairs)
+        split = zip(np.split(shares, n_starts), np.split(parameters, n_starts), strict=True)
+        q, values = zip(*(e_step(*one, wins, losses, pairs) for one in split), strict=True)
+    q, value = q[int(np.argmax(values))], max(values)
+    for _ in range(300):
+        shares, parameters = m_step(q, wins, losses, pairs)
+        q, after = e_step(shares, parameters, wins, losses, pairs)
+        if after < value + 1e-6:
+            break
+        value = after
+    return shares, parameters, after
+""",
         "starts where all people are the same": """# ANSWER soft_em
 def soft_em(wins, losses, pairs, n_groups, seed):
     def climb(q, n_passes):
@@ -278,6 +297,32 @@ def heldout(wins, losses, pairs, fold, n_groups, seed):
 """,
     },
     "learning_curve": {
+        "shares are ignored when people are put into groups": """# ANSWER learning_curve
+def learning_curve(shares, parameters, pairs, counts, n_people, seed):
+    rng, rows = np.random.default_rng(seed), []
+    truth = np.asarray(parameters) @ np.linalg.pinv(pairs) @ pairs
+    for n in counts:
+        wins, losses, group = simulate(shares, truth, pairs, n_people, n, rng)
+        learned, found, _ = soft_em(wins, losses, pairs, len(shares), seed)
+        apart = {order: ((found[list(order)] - truth) ** 2).mean() for order in permutations(range(len(shares)))}
+        order = list(min(apart, key=apart.get))
+        says = e_step(np.full(len(shares), 1 / len(shares)), found, wins, losses, pairs)[0][:, order].argmax(axis=1)
+        rows.append(((says == group).mean(), np.sqrt(min(apart.values()))))
+    return np.array(rows)
+""",
+        "people are simulated with equal shares": """# ANSWER learning_curve
+def learning_curve(shares, parameters, pairs, counts, n_people, seed):
+    rng, rows = np.random.default_rng(seed), []
+    truth = np.asarray(parameters) @ np.linalg.pinv(pairs) @ pairs
+    for n in counts:
+        wins, losses, group = simulate(np.full(len(shares), 1 / len(shares)), truth, pairs, n_people, n, rng)
+        learned, found, _ = soft_em(wins, losses, pairs, len(shares), seed)
+        apart = {order: ((found[list(order)] - truth) ** 2).mean() for order in permutations(range(len(shares)))}
+        order = list(min(apart, key=apart.get))
+        says = e_step(learned, found, wins, losses, pairs)[0][:, order].argmax(axis=1)
+        rows.append(((says == group).mean(), np.sqrt(min(apart.values()))))
+    return np.array(rows)
+""",
         "does not match the groups": """# ANSWER learning_curve
 def learning_curve(shares, parameters, pairs, counts, n_people, seed):
     rng, rows = np.random.default_rng(seed), []

@@ -3,27 +3,7 @@
 import numpy as np
 from scipy.special import logsumexp
 
-from maxmin_core.course.judging import AnswerError, Check
-
-
-def numbers(name, value, shape):
-    """Return an answer as finite numbers of a shape, or say what it is instead."""
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise AnswerError(f"{name}: expected numbers of shape {shape}, got {type(value).__name__}") from None
-    if array.shape != shape:
-        raise AnswerError(f"{name}: expected numbers of shape {shape}, got shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise AnswerError(f"{name}: expected finite numbers, got nan or infinity")
-    return array
-
-
-def several(name, value, *shapes):
-    """Return an answer of several arrays."""
-    if not isinstance(value, list | tuple) or len(value) != len(shapes):
-        raise AnswerError(f"{name}: expected {len(shapes)} results, got {type(value).__name__}")
-    return [numbers(name, part, shape) for part, shape in zip(value, shapes, strict=True)]
+from maxmin_core.course.judging import AnswerError, Check, numbers, several
 
 
 def values(policy, rewards, log_reference, beta):
@@ -84,9 +64,9 @@ def at_weights(ask, rng):
         worth = np.tensordot(w, rewards, 1) - beta * (np.log(policy) - log_reference)
         optimal &= np.ptp(worth, axis=1).max() < 1e-7
         right = values(policy, rewards, log_reference, beta)
-        valued &= optimal and np.abs(found - right).max() < 1e-8 and abs(bound - w @ right) < 1e-8
+        valued &= np.abs(found - right).max() < 1e-8 and abs(bound - w @ right) < 1e-8
     yield Check(5, bool(optimal), "no response should be given more often, or less")
-    yield Check(5, bool(valued), "values and A, added up response by response")
+    yield Check(5, bool(valued), "values and A, added up response by response", after=bool(optimal))
     rewards, log_reference, _, w, _, _ = problem(rng, 2, 2, 3, masked=True)
     rewards[:, :, 0] = 5.0
     beta = 5e-4
@@ -100,7 +80,7 @@ def at_weights(ask, rng):
 
 def worst_off_first(ask, rng):
     """The policy is evaluated, and so is what its weights prove, where the optimum is known."""
-    proved = True
+    proved, all_reached = True, True
     for points, shapes, says in [
         (6, [(2, 1, 4, 0, False), (2, 1, 3, 0, False)], "two groups"),
         (7, [(3, 2, 4, 0, False), (6, 3, 5, 1, False)], "more groups, several prompts"),
@@ -111,17 +91,20 @@ def worst_off_first(ask, rng):
             rewards, log_reference, beta, _, best_policy, level = problem(rng, *shape)
             if shape[0] == 4:
                 rewards[3] = rewards[0]  # a clone, which changes nothing
-            close = 1e-4 * np.ptp(rewards, axis=2).max()
+            # The promised part of the largest range of rewards within a prompt, over what can be given.
+            known = np.where(np.isfinite(log_reference), rewards, np.nan)
+            close = 1e-4 * (np.nanmax(known, axis=2) - np.nanmin(known, axis=2)).max()
             answer = ask("worst_off_first", rewards, log_reference, beta)
             weights, policy = several("worst_off_first", answer, (len(rewards),), best_policy.shape)
             reached = is_policy(policy, log_reference)
             reached = reached and values(policy, rewards, log_reference, beta).min() > level - close
             good &= reached
+            all_reached &= reached
             sound = weights.min() > -1e-9 and abs(weights.sum() - 1) < 1e-8
             mixed = np.tensordot(weights, rewards, 1)
-            proved &= reached and sound and best(mixed, log_reference, beta) < level + close
+            proved &= sound and best(mixed, log_reference, beta) < level + close
         yield Check(points, bool(good), f"nobody can do more for the worst-off: {says}")
-    yield Check(4, bool(proved), "the weights prove it")
+    yield Check(4, bool(proved), "the weights prove it", after=bool(all_reached))
 
 
 def accept(ask, rng):
@@ -133,8 +116,8 @@ def accept(ask, rng):
             raise AnswerError(f"accept: expected True or False, got {type(answer).__name__}")
         return bool(answer)
 
-    def honest_and(*changes, masked=False):
-        rewards, log_reference, beta, weights, policy, level = problem(rng, 3, 2, 4, zero=1, masked=masked)
+    def honest_and(*changes):
+        rewards, log_reference, beta, weights, policy, level = problem(rng, 3, 2, 4, zero=1)
         claim = {"policy": policy, "weights": weights, "claimed": level}
         given = [rewards, log_reference, beta, *claim.values(), 1e-6]
         answers = [says(*given)]
@@ -181,10 +164,30 @@ def accept(ask, rng):
         other = (1 + 0.02 * np.sign(level - beta)) * policy
         return {"policy": other, "claimed": values(other, rewards, log_reference, beta).min()}
 
-    def forbidden(rewards, log_reference, beta, weights, policy, level):
-        other = policy.copy()
-        other[:, 0], other[:, 1] = other[:, 1], 0
-        return {"policy": other}
+    def refuses_the_impossible():
+        """Beside an honest claim: policies that give what cannot be given, and what is left where that is skipped."""
+        rewards, log_reference, beta, weights, policy, level = problem(rng, 3, 2, 4, zero=1, masked=True)
+        # All groups dislike what can be given, and like what cannot: to leave out a part looks like a gain.
+        rewards -= 6.0
+        level -= 6.0
+        rewards[:, :, 0] = 6.0
+        other = 0.9 * policy
+        other[:, 0] = 0.1
+        given = (other > 0) & np.isfinite(log_reference)
+        spent = beta * (other[given] * (np.log(other[given]) - log_reference[given])).sum() / len(other)
+        all_rewards = (other * rewards).sum(axis=2).mean(axis=1)
+        left = (np.where(given, other, 0) * rewards).sum(axis=2).mean(axis=1)
+        moved = policy.copy()
+        moved[:, 0], moved[:, 1] = moved[:, 1], 0
+        answers = [says(rewards, log_reference, beta, policy, weights, level, 1e-6)]
+        for wrong, claimed in [
+            (other, (all_rewards - spent).min()),
+            (other, (left - spent).min()),
+            (other, level),
+            (moved, level),
+        ]:
+            answers.append(says(rewards, log_reference, beta, wrong, weights, float(claimed), 1e-6))
+        return answers == [True] + [False] * 4
 
     def boast(rewards, log_reference, beta, weights, policy, level):
         return {"claimed": level + 1e-3}
@@ -193,7 +196,7 @@ def accept(ask, rng):
         return {"claimed": level - 1e-3}
 
     yield Check(4, honest_and(average, wrong_weights), "the best policy is accepted, that of the average is not")
-    good = honest_and(scaled, negative) and honest_and(too_much) and honest_and(forbidden, masked=True)
+    good = honest_and(scaled, negative) and honest_and(too_much) and refuses_the_impossible()
     yield Check(5, bool(good), "weights that are no weights prove nothing, and what is no policy attains nothing")
     rewards, log_reference, beta, weights, policy, level = problem(rng, 3, 2, 4, zero=1)
     near = 0.98 * policy + 0.02 * np.exp(log_reference)
@@ -262,8 +265,10 @@ def common_scale(ask, rng):
     yield Check(4, bool(good), "mean zero on each prompt, spread one for each group, and nothing else changed")
     moved = rewards * rng.uniform(0.2, 5, size=(3, 1, 1)) + 4 * rng.normal(size=(3, 3, 1))
     again = scaled(moved, np.log(reference))
-    good &= np.abs(again - found).max() < 1e-7 and np.abs(moments(again, reference)[1] - 1).max() < 1e-8
-    yield Check(4, bool(good), "numbers added to a prompt and factors on a group change nothing")
+    first = bool(good)
+    good = np.abs(again - found).max() < 1e-7 and np.abs(moments(again, reference)[1] - 1).max() < 1e-8
+    yield Check(4, bool(good), "numbers added to a prompt and factors on a group change nothing", after=first)
+    first &= bool(good)
     reference[:, 1] = 0
     reference /= reference.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore"):
@@ -272,8 +277,8 @@ def common_scale(ask, rng):
     rewards[:, :, 1] = 40.0
     found = scaled(rewards, log_reference) * (reference > 0)
     mean, spread = moments(found, reference)
-    good &= mean < 1e-8 and np.abs(spread - [1, 0, 1]).max() < 1e-8 and np.abs(found[1]).max() == 0
-    yield Check(3, bool(good), "a group without preferences, and responses that cannot be given")
+    good = mean < 1e-8 and np.abs(spread - [1, 0, 1]).max() < 1e-8 and np.abs(found[1]).max() == 0
+    yield Check(3, bool(good), "a group without preferences, and responses that cannot be given", after=first)
 
 
 TASKS = {

@@ -134,6 +134,50 @@ def worst_off_first(rewards, log_reference, beta):
 """,
     },
     "accept": {
+        "what cannot be given is skipped in the divergence": """# ANSWER accept
+def accept(rewards, log_reference, beta, policy, weights, claimed, tolerance):
+    rewards, log_reference = np.asarray(rewards, dtype=float), np.asarray(log_reference, dtype=float)
+    policy, weights = np.asarray(policy, dtype=float), np.asarray(weights, dtype=float)
+    given = (policy > 0) & np.isfinite(log_reference)
+    if policy.min() < 0 or np.abs(policy.sum(axis=1) - 1).max() > 1e-9:
+        return False
+    if weights.min() < 0 or abs(weights.sum() - 1) > 1e-9:
+        return False
+    spent = (policy[given] * (np.log(policy[given]) - log_reference[given])).sum() / len(policy)
+    worst = ((policy * rewards).sum(axis=2).mean(axis=1) - beta * spent).min()
+    proved = at_weights(weights, rewards, log_reference, beta)[2]
+    return bool(abs(worst - claimed) <= tolerance and proved - worst <= tolerance)
+""",
+        "what cannot be given is skipped altogether": """# ANSWER accept
+def accept(rewards, log_reference, beta, policy, weights, claimed, tolerance):
+    rewards, log_reference = np.asarray(rewards, dtype=float), np.asarray(log_reference, dtype=float)
+    policy, weights = np.asarray(policy, dtype=float), np.asarray(weights, dtype=float)
+    given = (policy > 0) & np.isfinite(log_reference)
+    if policy.min() < 0 or np.abs(policy.sum(axis=1) - 1).max() > 1e-9:
+        return False
+    if weights.min() < 0 or abs(weights.sum() - 1) > 1e-9:
+        return False
+    spent = (policy[given] * (np.log(policy[given]) - log_reference[given])).sum() / len(policy)
+    worst = ((np.where(given, policy, 0) * rewards).sum(axis=2).mean(axis=1) - beta * spent).min()
+    proved = at_weights(weights, rewards, log_reference, beta)[2]
+    return bool(abs(worst - claimed) <= tolerance and proved - worst <= tolerance)
+""",
+        "what cannot be given is cut off, and the rest made to sum to one": """# ANSWER accept
+def accept(rewards, log_reference, beta, policy, weights, claimed, tolerance):
+    rewards, log_reference = np.asarray(rewards, dtype=float), np.asarray(log_reference, dtype=float)
+    policy, weights = np.asarray(policy, dtype=float), np.asarray(weights, dtype=float)
+    policy = np.where(np.isfinite(log_reference), policy, 0)
+    policy = policy / policy.sum(axis=1, keepdims=True)
+    given = (policy > 0) & np.isfinite(log_reference)
+    if policy.min() < 0 or np.abs(policy.sum(axis=1) - 1).max() > 1e-9:
+        return False
+    if weights.min() < 0 or abs(weights.sum() - 1) > 1e-9:
+        return False
+    spent = (policy[given] * (np.log(policy[given]) - log_reference[given])).sum() / len(policy)
+    worst = ((policy * rewards).sum(axis=2).mean(axis=1) - beta * spent).min()
+    proved = at_weights(weights, rewards, log_reference, beta)[2]
+    return bool(abs(worst - claimed) <= tolerance and proved - worst <= tolerance)
+""",
         "accepts weights of any sum": """# ANSWER accept
 def accept(rewards, log_reference, beta, policy, weights, claimed, tolerance):
     rewards, log_reference = np.asarray(rewards, dtype=float), np.asarray(log_reference, dtype=float)

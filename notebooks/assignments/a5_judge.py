@@ -5,23 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq, linprog, minimize
 
-from maxmin_core.course.judging import AnswerError, Ask, Check
-
-
-def numbers(name: str, answer: object, shape: tuple[int, ...]) -> np.ndarray:
-    """Return an answer as an array of finite numbers of a shape."""
-    try:
-        found = np.asarray(answer)
-    except ValueError:
-        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
-    if found.dtype.kind not in "biuf":
-        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
-    found = found.astype(float)
-    if found.shape != shape:
-        raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
-    if not np.isfinite(found).all():
-        raise AnswerError(f"{name}: expected finite numbers, got NaN or infinity")
-    return found
+from maxmin_core.course.judging import Ask, Check, numbers
 
 
 def near(found: np.ndarray | float, true: np.ndarray | float, tolerance: float) -> bool:
@@ -124,8 +108,9 @@ def judge_fair_plan(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
         best, worst = largest_minimum(transition, start, rewards, discount), (rewards @ true.sum(axis=1)).min()
         flows = near(plan, true, 1e-4) and worst > 0.3 * best
         yield Check(worth[0], flows, f"{n_groups} groups: the plan is an occupancy, and serves everybody")
-        best_of_all = flows and worst >= best * (1 - 1e-5)
-        yield Check(worth[1], best_of_all, f"{n_groups} groups: no policy has a better worst-off group")
+        best_of_all = bool(worst >= best * (1 - 1e-5))
+        says = f"{n_groups} groups: no policy has a better worst-off group"
+        yield Check(worth[1], best_of_all, says, after=bool(flows))
 
 
 def judge_utility_slope(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:

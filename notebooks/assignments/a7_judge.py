@@ -5,25 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.optimize import brentq, minimize
 
-from maxmin_core.course.judging import AnswerError, Ask, Check
-
-
-def numbers(name: str, answer: object, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Return an answer as an array of finite numbers of a shape; None stands for any length from 1 to 50."""
-    try:
-        found = np.asarray(answer)
-    except ValueError:
-        raise AnswerError(f"{name}: expected an array of numbers, got rows of different lengths") from None
-    if found.dtype.kind not in "biuf":
-        raise AnswerError(f"{name}: expected real numbers, got {type(answer).__name__} of {found.dtype}")
-    fits = found.ndim == len(shape)
-    fits &= all(m == n or (n is None and 1 <= m <= 50) for m, n in zip(found.shape, shape, strict=False))
-    if not fits:
-        raise AnswerError(f"{name}: expected an array of shape {shape}, got {found.shape}")
-    found = found.astype(float)
-    if not (np.abs(found) < 1e6).all():
-        raise AnswerError(f"{name}: expected finite numbers of moderate size")
-    return found
+from maxmin_core.course.judging import AnswerError, Ask, Check, numbers
 
 
 def chance_of(margin):
@@ -48,12 +30,12 @@ def pooled_reward(chance):
 
 def judge_two_winners(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     """Count people in every duel, and learn the pooled reward."""
-    for n_options, worth in [(3, 4), (4, 4), (5, 4)]:
+    for n_options, worth in [(3, 3), (5, 3), (int(rng.integers(9, 13)), 4)]:
         condorcet, pooled = map(int, rng.permutation(n_options)[:2])
         answer = ask("two_winners", n_options, condorcet, pooled)
         if not isinstance(answer, list | tuple) or len(answer) != 2:
             raise AnswerError("two_winners: expected rewards and shares")
-        rewards = numbers("two_winners", answer[0], (None, n_options))
+        rewards = numbers("two_winners", answer[0], (None, n_options), below=1e6)
         shares = numbers("two_winners", answer[1], (len(rewards),))
         holds = shares.min() > 0 and abs(shares.sum() - 1) < 1e-9
         majority = min(shares @ (rewards[:, condorcet] > rewards[:, j]) for j in range(n_options) if j != condorcet)
@@ -149,11 +131,11 @@ def judge_best_lie(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
             if gain > 0.1:
                 break
         answer = ask("best_lie", rewards, np.log(reference), beta, liar, cap)
-        report = numbers("best_lie", answer, (4,))
+        report = numbers("best_lie", answer, (4,), below=1e6)
         fair = np.ptp(report) <= cap * (1 + 1e-6)
         shares.append((truly(report, rewards, reference, beta, liar) - honest) / gain if fair else 0.0)
     yield Check(7, bool(min(shares) >= 0.5), "half of what a patient search gains for the liar, by its true reward")
-    yield Check(7, bool(min(shares) >= 0.9), "nearly all of it")
+    yield Check(7, bool(min(shares) >= 0.9), "nine tenths of it")
 
 
 def judge_careless_reward(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
@@ -168,7 +150,7 @@ def judge_careless_reward(ask: Ask, rng: np.random.Generator) -> Iterator[Check]
 
 def judge_veto(ask: Ask, rng: np.random.Generator) -> Iterator[Check]:
     """Let other groups want what they like, and see how far the policy goes."""
-    for worth, n_options in [(3, 4), (3, 6)]:
+    for worth, n_options in [(2, 4), (2, 6)]:
         reference, beta = rng.dirichlet(np.full(n_options, 3.0)), float(rng.uniform(0.2, 1.0))
         nats = float(rng.uniform(0.01, 0.1))
         reward = numbers("veto", ask("veto", np.log(reference), beta, nats), (n_options,))

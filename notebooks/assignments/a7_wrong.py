@@ -3,6 +3,16 @@
 # By task, by the mistake in words: the source of the answer's cell.
 WRONG = {
     "two_winners": {
+        "right for few options: the others' rewards grow with their number": '''
+# ANSWER two_winners
+def two_winners(n_options, condorcet, pooled):
+    """Return rewards (U, n_options) and shares (U,) with these two different winners."""
+    rewards = np.zeros((2, n_options))
+    rewards[:, [j for j in range(n_options) if j not in (condorcet, pooled)]] = np.arange(n_options - 2)
+    rewards[0, [condorcet, pooled]] = 4.0, 3.5
+    rewards[1, [condorcet, pooled]] = -4.0, 4.0
+    return rewards, np.array([0.55, 0.45])
+''',
         "a cyclic profile: there is no winner of all duels": '''
 # ANSWER two_winners
 def two_winners(n_options, condorcet, pooled):

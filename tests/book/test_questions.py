@@ -105,3 +105,16 @@ def test_functions_named_in_the_table_of_steps_exist(root):
         module, _, function = name.rpartition(".")
         path = root / (module.replace(".", "/") + ".py")
         assert re.search(rf"(?m)^(?:def|class) {function}\b", path.read_text()), name
+
+
+def test_a_label_stands_once(root):
+    """Rendering finds a second one, too: after all chapters have run."""
+    places = {}
+    for path in [*sorted((root / "notebooks").glob("*.ipynb")), *sorted((root / "book").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+        for label in re.findall(r'name="(fig-[\w-]+)"|^:(?:label|name): ([\w:-]+)|^\(([\w:-]+)\)=$', text, re.M):
+            places.setdefault("".join(label), []).append(path.name)
+    assert len(places) > 100
+    assert {label: found for label, found in places.items() if len(found) > 1} == {}

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,20 @@ WRONG = [
     for task, mistakes in assignment.wrong().items()
     for mistake in mistakes
 ]
+# Right answers that look unlike the solution: nothing may refuse them.
+RIGHT = {
+    (
+        "a2",
+        "cancelling",
+        "the others' margins are as small as the sum allows",
+    ): """# ANSWER cancelling
+def cancelling(shares, own):
+    middle, amount = expit(own), 0.26 / 8
+    p = np.array([middle, middle + amount / shares[1], middle - amount / shares[2]])
+    return np.log(p / (1 - p))
+""",
+}
+OPENING = ("What you need", "How it works", "How it is marked", "What you may not use")
 
 
 class Here:
@@ -94,6 +109,29 @@ class TestSource:
             about = cell["metadata"].get("nbgrader")
             assert marked(cell) == (about["grade_id"] if about and about["solution"] else None)
 
+    def test_the_minutes_and_points_that_are_printed(self, name):
+        """The parts make the whole, in the opening and in the metadata, and every heading has its task's points."""
+        minutes, points, told = 0, {}, None
+        for cell in ASSIGNMENTS[name].student()["cells"]:
+            text = "".join(cell["source"])
+            about = cell["metadata"].get("nbgrader", {})
+            if heading := re.match(r"#{2,3} Tasks? .*\((\d+) points?(?:, (\d+) minutes(?: and at most .*)?)?\)", text):
+                told, minutes = int(heading[1]), minutes + int(heading[2] or 0)
+            if about.get("solution"):
+                points[about["grade_id"]] = told
+        opening = "".join(ASSIGNMENTS[name].notebook()["cells"][1]["source"])
+        assert points == {task.name: task.points for task in ASSIGNMENTS[name].tasks}
+        assert minutes == ASSIGNMENTS[name].about["minutes"]
+        assert re.findall(r"Plan about (\d+) minutes", opening) == [str(minutes)]
+
+    def test_all_begin_alike(self, name):
+        title, opening = ("".join(cell["source"]) for cell in ASSIGNMENTS[name].notebook()["cells"][:2])
+        assert re.fullmatch(rf"# Assignment {name[1:]}\. .+", title)
+        places = [opening.index(f"**{part}.**") for part in OPENING]
+        assert places == sorted(places)
+        marked_by = opening[places[2] : places[3]]
+        assert all(f"**{word}**" in marked_by for word in ("claim", "evidence", "limits", "the other side"))
+
     def test_judge_and_wrong_answers_know_the_tasks(self, name):
         automatic = [task.name for task in ASSIGNMENTS[name].tasks if task.automatic]
         assert list(ASSIGNMENTS[name].judges()) == automatic
@@ -150,16 +188,45 @@ def test_the_solution_earns_everything(name, task, seed, solved):
 
 @pytest.mark.parametrize(("name", "task"), TASKS)
 def test_the_stub_earns_nothing(name, task, tmp_path):
-    assert judged(name, task, Here(ASSIGNMENTS[name].student(), tmp_path), 1).points == 0
+    stub = Here(ASSIGNMENTS[name].student(), tmp_path)
+    assert [judged(name, task, stub, seed).points for seed in (1, 20261)] == [0, 0]
 
 
-@pytest.mark.parametrize("seed", [1, 20261])
+@pytest.mark.parametrize(("name", "task", "what"), RIGHT)
+def test_a_right_answer_of_another_kind_is_accepted(name, task, what):
+    source = {task: RIGHT[name, task, what]}
+    answers = Here(ASSIGNMENTS[name].notebook(), ASSIGNMENTS[name].path.parent, source, skip_checks=False)
+    assert answers.errors == {}
+    verdict = judged(name, task, answers, 1)
+    assert verdict.points == verdict.of, [str(check) for check in verdict.checks if not check.given]
+
+
+@pytest.mark.parametrize(
+    ("task", "mistake", "said"),
+    [
+        ("spread_test", "a group against the others in place of everybody", [1, 2, 3]),
+        ("win_rate", "the reference is taken to be uniform", []),
+        ("win_rate", "equal draws count nothing", [2]),
+        ("circular_triads", "every triad counts three times", [1]),
+        ("two_worlds", "a ranking is read as ranks", [1, 2]),
+    ],
+)
+def test_nothing_is_said_of_what_builds_on_a_part_that_fails(task, mistake, said):
+    assignment = ASSIGNMENTS["a1"]
+    answers = Here(assignment.notebook(), assignment.path.parent, {task: assignment.wrong()[task][mistake]})
+    checks = judged("a1", task, answers, 1).checks
+    assert [number for number, check in enumerate(checks) if check.word.startswith("not given")] == said
+    assert not any(check.given for check in checks if check.word.startswith("not given"))
+
+
 @pytest.mark.parametrize(("name", "task", "mistake"), WRONG)
-def test_a_wrong_answer_is_refused(name, task, mistake, seed):
+def test_a_wrong_answer_is_refused(name, task, mistake):
+    """Under two seeds, as solutions are accepted."""
     answers = Here(
         ASSIGNMENTS[name].notebook(),
         ASSIGNMENTS[name].path.parent,
         other={task: ASSIGNMENTS[name].wrong()[task][mistake]},
     )
-    verdict = judged(name, task, answers, seed)
-    assert verdict.points < verdict.of
+    for seed in (1, 20261):
+        verdict = judged(name, task, answers, seed)
+        assert verdict.points < verdict.of, seed

@@ -13,10 +13,13 @@ import pytest
 
 from maxmin_core.cli import main
 from maxmin_core.course.exporting import canvas_table
+from maxmin_core.course.feedback import feedback_page
 from maxmin_core.course.folder import Course, find_course, new_course
 from maxmin_core.course.gradescope import main as gradescope
 from maxmin_core.course.grading import Result
 from maxmin_core.course.isolation import not_isolated
+from maxmin_core.course.judging import Check, Verdict
+from maxmin_core.course.merging import merge
 from maxmin_core.course.release import require_nbgrader
 from maxmin_core.course.sources import all_assignments
 
@@ -124,7 +127,9 @@ def test_the_release_has_no_solution_and_is_known_to_the_gradebook(course):
     path = course.folder / "release" / "a1" / "a1_tiny.ipynb"
     text = path.read_text(encoding="utf-8")
     assert "SOLUTION" not in text and "CONSTANT * np" not in text and "Because." not in text
-    assert "double: yours to write" in text and not (course.folder / "source").exists()
+    assert "double: yours to write" in text and "yours to write" not in "".join(
+        path.read_text(encoding="utf-8") for path in (course.folder / "source").rglob("*") if path.is_file()
+    )
     with opened(course) as gradebook:
         cells = {cell.name: cell.max_score for cell in gradebook.find_notebook("a1_tiny", "a1").grade_cells}
     assert cells == {"double_check": 10, "total_check": 10, "why": 80}
@@ -177,7 +182,7 @@ class TestGrading:
     def test_marks_by_hand_and_export(self, course, graded, tmp_path, capsys):
         export = ["course", "export", "--course", str(course.folder)]
         assert main(export) == 0
-        assert "1 written answers wait for a mark" in capsys.readouterr().out
+        assert "1 written answer waits for a mark" in capsys.readouterr().out
         with opened(course) as gradebook:
             # What the formgrader does when a mark is typed.
             grade = gradebook.find_grade("why", "a1_tiny", "a1", "Ann")
@@ -237,6 +242,18 @@ class TestGrading:
         with opened(course) as gradebook:
             assert gradebook.find_grade("double_check", "a1_tiny", "a1", "Ann").auto_score == 10
 
+    def test_the_formgrader_lists_what_is_to_be_marked(self, course, graded):
+        from nbgrader.apps import NbGraderAPI
+        from traitlets.config import Config
+
+        from maxmin_core.course.release import configure
+
+        config = Config()
+        config.CourseDirectory.root = str(course.folder)
+        configure(config)
+        (listed,) = NbGraderAPI(config=config).get_assignments()
+        assert (listed["name"], listed["average_score"] > 0) == ("a1", True)
+
     def test_gradescope(self, course, tmp_path):
         with zipfile.ZipFile(course.folder / "a1_gradescope.zip") as archive:
             names = archive.namelist()
@@ -280,10 +297,33 @@ class TestNotIsolated:
         assert [row["points"] for row in read(tmp_path / "out" / "grades.csv")] == ["10", "10", "0"]
 
 
-def test_grading_wants_a_release(tmp_path, capsys):
+def test_grading_wants_a_release_and_says_so_first(tmp_path, capsys, monkeypatch):
     made = new_course(tmp_path / "course", ROOT)
-    assert main(["course", "grade", "a1", str(tmp_path), "--course", str(made.folder)]) == 1
-    assert "call maxmin course release a1" in capsys.readouterr().err
+    # Neither nbgrader nor the submissions are looked at before.
+    monkeypatch.setattr("maxmin_core.course.commands.require_nbgrader", lambda: pytest.fail("too early"))
+    assert main(["course", "grade", "a1", str(tmp_path / "nowhere"), "--course", str(made.folder)]) == 1
+    told = capsys.readouterr().err
+    assert "a1: not released yet" in told and "call maxmin course release a1 first" in told
+
+
+def test_what_grading_writes_outside_of_out_is_said(capsys):
+    with pytest.raises(SystemExit):
+        main(["course", "grade", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "autograded/ that the formgrader shows, are written in the course's folder all the same" in told
+
+
+def test_points_are_told_in_words(course):
+    tiny = course.assignment("a1")
+    merged = merge(tiny, handed_in(tiny))
+    checks = (Check(1, True, "one"), Check(9, False, "two"), Check(2, True, "three", after=False))
+    page = feedback_page(tiny, Result("ann", {"double": Verdict(1, 12, checks)}, merged))
+    assert "holds</span> one (1 point)" in page and "does not hold</span> two (9 points)" in page
+    assert "not given</span> three (2 points; as a part above does not hold)" in page
+    assert "<h2>why: 0 of 80 points</h2><p>No answer was found." in page
+    merged.answers["why"] = "<!-- ANSWER why -->\nBecause."
+    page = feedback_page(tiny, Result("ann", {}, merged))
+    assert "<h2>why: 80 points, to be marked</h2>" in page and "worth 80 points are to be marked by a person" in page
 
 
 def test_a_roster_that_is_none(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 
 from maxmin_core.cli import main
 from maxmin_core.course._wire import WireError, from_message, to_message
-from maxmin_core.course.checking import check_notebook
+from maxmin_core.course.checking import check_notebook, look_over
 from maxmin_core.course.forbidden import forbidden_names
 from maxmin_core.course.merging import merge
 
@@ -58,9 +58,51 @@ class TestCheck:
         path = tmp_path / "mine.ipynb"
         path.write_text(json.dumps(handed_in(tiny)), encoding="utf-8")
         assert main(["check", str(path), "--assignment", "a1"]) == 0
-        assert capsys.readouterr().out.count("public checks hold") == 2
+        told = capsys.readouterr().out
+        assert told.count("public checks hold") == 2 and told.endswith("why: an empty answer (80 points)\n")
         assert main(["check", str(path), "--assignment", "a4"]) == 1
         assert "this is assignment a1, and a4 is expected" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("at_hand", [True, False])
+    @pytest.mark.parametrize(
+        ("place", "source", "says"),
+        [
+            (6, "<!-- ANSWER why -->\nBecause.", ["why: answered; a person marks it (80 points)"]),
+            (6, "<!-- ANSWER why -->\n \n", ["why: an empty answer (80 points)"]),
+            (6, "<!-- ANSWER why -->\n*Your answer.*", ["why: an empty answer (80 points)"]),
+        ],
+    )
+    def test_what_no_check_sees(self, tiny, tmp_path, at_hand, place, source, says):
+        notebook = handed_in(tiny)
+        notebook["cells"][place]["source"] = source
+        path = tmp_path / "mine.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        assert look_over(path, "a1", tiny if at_hand else None) == says
+
+    def test_a_first_line_that_is_gone(self, tiny, tmp_path):
+        notebook = handed_in(tiny)
+        notebook["cells"][2]["source"] = "def double(x): return 2 * x"
+        notebook["cells"][6]["source"] = "Because."
+        path = tmp_path / "mine.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        assert look_over(path, "a1", tiny) == [
+            "double: the first line of its cell is gone; put it back: # ANSWER double",
+            "why: answered; a person marks it (80 points)",
+            "why: the first line of its cell is gone; put it back: <!-- ANSWER why -->",
+        ]
+        del notebook["cells"][6]
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        for at_hand in (tiny, None):
+            told = look_over(path, "a1", at_hand)
+            assert ("why: its cell was not found (80 points)" in told) == (at_hand is not None)
+
+    def test_a_stub_says_one_thing_however_many_checks_follow(self, tiny, tmp_path):
+        source = tiny.path.parent / "checked.json"
+        notebook = tiny.student()
+        notebook["cells"][3]["source"] = "got = double(1)\nassert got == 2, 'two'\nassert 1 > 2, 'about no answer'"
+        source.write_text(json.dumps(notebook), encoding="utf-8")
+        double, _ = check_notebook(source, "a1")
+        assert double.says == ("not written yet",)
 
 
 class TestMerging:

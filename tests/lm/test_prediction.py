@@ -1,6 +1,7 @@
 import cvxpy as cp
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 
 from maxmin_core import Egalitarian, max_min
 from maxmin_core.lm.enumerable import WordRewards, every_text, exact_log_policy, make_reference
@@ -56,6 +57,21 @@ class TestDraws:
                 errors.append(np.abs(draws.solve(Egalitarian(), 0.5).weights - exact.weights).max())
             far.append(np.mean(errors))
         assert far[1] < 0.03 and far[1] < far[0] / 3
+
+    def test_however_many_prompts_a_few_texts_leave_a_bias(self):
+        """Two texts on each of many prompts: all pairs, with their chances, say where the weights must go."""
+        reference, beta = np.array([0.5, 0.35, 0.15]), 0.5
+        rewards = np.array([[1.0, -0.8, 0.0], [-0.6, 0.2, 2.5]])
+        true = max_min(rewards[:, None], np.log(reference)[None], beta).weights[0]
+
+        def expected(w):
+            z = np.exp((w * rewards[0] + (1 - w) * rewards[1]) / beta)
+            return beta * reference @ np.log((z[:, None] + z) / 2) @ reference
+
+        least = minimize_scalar(expected, bounds=(0, 1), method="bounded", options={"xatol": 1e-9}).x
+        drawn = np.random.default_rng(0).choice(3, (20_000, 2), p=reference)
+        found = Draws(Texts([], [], []), rewards[:, drawn]).solve(Egalitarian(), beta).weights[0]
+        assert 0.05 < least < 0.95 and abs(found - least) < 0.02 and abs(found - true) > 0.1
 
 
 class TestChoose:

@@ -12,21 +12,7 @@ import pytest
 from maxmin_core.data import load_survey
 from maxmin_core.preferences import Comparisons, _frames, fit_bradley_terry, read_comparisons
 
-NAMES = {"annotator": "who", "first": "a", "second": "b", "choice": "vote"}
-
-
-def table(*votes, **columns):
-    """Votes between tea (first) and milk (second), the last two by bob, with further columns."""
-    n = len(votes)
-    frame = pd.DataFrame({"who": ["ann"] * (n - 2) + ["bob"] * 2, "a": "tea", "b": "milk", "vote": list(votes)})
-    return frame.assign(**columns)
-
-
-def read(source, **options):
-    return read_comparisons(source, **(NAMES | options))
-
-
-FIRST_SECOND = read(table("first", "second", "first"))[0]
+from .votes import FIRST_SECOND, read, table
 
 
 class TestSources:
