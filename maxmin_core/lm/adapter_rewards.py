@@ -151,7 +151,9 @@ class AdapterRewards(Rewards):
         base = {k: v for k, v in self.model.state_dict().items() if not any(one in k for one in every)}
         for part in (base, *parts):
             for name, value in sorted(part.items()):
-                digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+                digest.update(name.encode())
+                # The bytes as they lie there: a large base is neither converted nor copied.
+                digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
         return digest.hexdigest()[:16]
 
     def save(self, folder: Path) -> None:
