@@ -25,13 +25,13 @@ def first_screen(judged: "pd.DataFrame", notebooks: Iterable[Mapping[str, Any]])
         "**One reward costs somebody.** If the others pull the reward away from what a group wants, and the policy can "
         "give what was compared, the group is left with a gap that no amount of data removes. "
         "{doc}`Chapter 3 </notebooks/03_impossibility>` proves it.",
-        "**The worst-off can be served, with a certificate.** Max-min is a search for one weight for each group, and the "
-        "weights prove the optimum ({doc}`chapter 5 </notebooks/05_welfare>`). Where every text can be counted, training "
-        f"closes {_number(found, 'lm.enumerable_optimum', '.0%')} or more of the way to it "
+        "**The worst-off can be served, with a certificate.** Max-min is a search for one weight for each group, and "
+        "the weights prove the optimum ({doc}`chapter 5 </notebooks/05_welfare>`). Where every text can be counted, "
+        f"training closes {_number(found, 'lm.enumerable_optimum', '.0%')} or more of the way to it "
         "({doc}`chapter 9 </notebooks/09_optimum>`).",
         "**A trained model hears the minority, and the majority pays.** In a small experiment with simulated people "
-        "max-min gives the minority "
-        f"{_number(found, 'lm.maxmin_beats_single_minority', '.2f')} spreads more than one reward does; the majority keeps "
+        f"max-min gives the minority {_number(found, 'lm.maxmin_beats_single_minority', '.2f')} spreads more than one "
+        "reward does. The majority keeps "
         f"{_number(found, 'lm.majority_kept', '.0%')} of what it gained ({{doc}}`chapter 8 </notebooks/08_training>`). "
         f"With three groups {_lead(found.get('lm.maxmin_best_worst_group'))}.",
     ]
@@ -51,7 +51,7 @@ def _named(output):
 
 def _number(found, claim, form):
     value = found[claim]["value"] if claim in found else None
-    return "*(not run)*" if value is None else format(value, form)
+    return "*(not run)*" if value is None or value != value else format(value, form)
 
 
 def _lead(claim):
