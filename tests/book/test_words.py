@@ -19,7 +19,7 @@ LONGEST = 25
 FORM = re.compile(r"^\*Level: (easy|medium|harder)\. Time: .*\d+ minutes.*\. Kind: .+\*$", re.MULTILINE)
 
 # Visible cells of assignments that are longer. They are given: tools that tasks share, or a study whose output students
-# interpret. Students run them as they are, and no task asks to write or to change them. Answers are not listed: students
+# interpret. Students run them as they are, no task asks to write or to change them. Answers are not listed: students
 # see a stub in their place.
 GIVEN = {
     *("a2_no_single_reward:e9eb4ab1", "a3_who_prefers_what:21205053", "a3_who_prefers_what:42894132"),
