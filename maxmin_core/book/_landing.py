@@ -61,4 +61,4 @@ def _lead(claim):
     low, high = claim["interval"]
     if low > 0:
         return "no other method that we tried serves the worst-off as well"
-    return "another method serves the worst-off better" if high < 0 else "some other method is level with it"
+    return "another method serves the worst-off better" if high < 0 else "not every rival can be told apart from it"

@@ -39,7 +39,7 @@ def test_numbers_are_the_run_s():
     ("claim", "said"),
     [
         ((0.3, (0.1, 0.5)), "no other method that we tried serves the worst-off as well"),
-        ((-0.03, (-0.1, 0.02)), "some other method is level with it"),
+        ((-0.03, (-0.1, 0.02)), "not every rival can be told apart from it"),
         ((-0.3, (-0.5, -0.1)), "another method serves the worst-off better"),
         ((None, None), "the comparison is *not run*"),
     ],
