@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
 from . import require_book
+from ._landing import first_screen
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
 from .chapters import all_chapters, read_metrics
@@ -72,12 +73,13 @@ def stage(root: Path, folder: Path) -> Path:
     """
     source = folder / "source"
     metrics = {run["chapter"]: run for run in read_metrics(folder)}
-    chapters = all_chapters(root)
+    chapters, executed = all_chapters(root), []
     pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
     pages |= {path: path.read_bytes() for path in (root / "book").rglob("*") if path.is_file()}
     pages = {path.relative_to(root): content for path, content in pages.items()}
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
+        executed.append(notebook)
         pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
     pages |= assignment_pages(root)
     generated = Path("book") / "_generated"
@@ -93,6 +95,7 @@ def stage(root: Path, folder: Path) -> Path:
     made |= assignment_tables(root)
     made |= {f"api/{room}": text for room, text in reference_pages().items()}
     pages |= {generated / f"{name}.md": text.encode() for name, text in made.items()}
+    pages |= {generated / name: text.encode() for name, text in first_screen(judged, executed).items()}
     for path in source.rglob("*"):
         if path.is_file() and path.relative_to(source) not in pages:
             path.unlink()
