@@ -102,36 +102,6 @@ def best_pairs(first, second):
             "    return [min(f[i] * f[j], s[i] * s[j]) for i, j in combinations(range(len(f)), 2)]",
         },
     ),
-    "ex-is-it-a-coin": (
-        "def is_a_coin(share, slip, wrong, of):\n    coin = share * 0.5**of\n"
-        "    other = (1 - share) * slip**wrong * (1 - slip) ** (of - wrong)\n    return coin / (coin + other)",
-        {
-            "the share is forgotten": "def is_a_coin(share, slip, wrong, of):\n"
-            "    return 0.5**of / (0.5**of + slip**wrong * (1 - slip) ** (of - wrong))",
-            "nothing is learned": "def is_a_coin(share, slip, wrong, of):\n    return share",
-            "the right answers do not count": "def is_a_coin(share, slip, wrong, of):\n"
-            "    return share * 0.5**wrong / (share * 0.5**wrong + (1 - share) * slip**wrong)",
-        },
-    ),
-    "ex-agreement": (
-        """
-def how_often_two_agree(c, p):
-    q = (1 - c) * p + c / 2
-    return q**2 + (1 - q) ** 2
-
-
-def same_agreement(c, p):
-    q = (1 - c) * p + c / 2
-    other = (q + 1) / 2 if abs((q + 1) / 2 - p) > 1e-3 else (q + 3) / 4
-    return (other - q) / (other - 0.5), other
-""",
-        {
-            "both are alike": "def how_often_two_agree(c, p):\n    return (1 - c) * (p**2 + (1 - p) ** 2) + c / 2\n"
-            "def same_agreement(c, p):\n    return c, p",
-            "both right": "def how_often_two_agree(c, p):\n    return ((1 - c) * p + c / 2) ** 2\n"
-            "def same_agreement(c, p):\n    return c / 2, p",
-        },
-    ),
     "ex-posterior": (
         """
 def posterior_of_first(shares, chances, choices):
@@ -271,6 +241,36 @@ def corners(low, high):
             "the root of n": "def safe_margin(n, beta, confidence):\n"
             "    return -beta * np.log(1 - confidence) / np.sqrt(n)",
             "beta below": "def safe_margin(n, beta, confidence):\n    return -np.log(1 - confidence) / (n * beta)",
+        },
+    ),
+    "ex-is-it-a-coin": (
+        "def is_a_coin(share, slip, wrong, of):\n    coin = share * 0.5**of\n"
+        "    other = (1 - share) * slip**wrong * (1 - slip) ** (of - wrong)\n    return coin / (coin + other)",
+        {
+            "the share is forgotten": "def is_a_coin(share, slip, wrong, of):\n"
+            "    return 0.5**of / (0.5**of + slip**wrong * (1 - slip) ** (of - wrong))",
+            "nothing is learned": "def is_a_coin(share, slip, wrong, of):\n    return share",
+            "the right answers do not count": "def is_a_coin(share, slip, wrong, of):\n"
+            "    return share * 0.5**wrong / (share * 0.5**wrong + (1 - share) * slip**wrong)",
+        },
+    ),
+    "ex-agreement": (
+        """
+def how_often_two_agree(c, p):
+    q = (1 - c) * p + c / 2
+    return q**2 + (1 - q) ** 2
+
+
+def same_agreement(c, p):
+    q = (1 - c) * p + c / 2
+    other = (q + 1) / 2 if abs((q + 1) / 2 - p) > 1e-3 else (q + 3) / 4
+    return (other - q) / (other - 0.5), other
+""",
+        {
+            "both are alike": "def how_often_two_agree(c, p):\n    return (1 - c) * (p**2 + (1 - p) ** 2) + c / 2\n"
+            "def same_agreement(c, p):\n    return c, p",
+            "both right": "def how_often_two_agree(c, p):\n    return ((1 - c) * p + c / 2) ** 2\n"
+            "def same_agreement(c, p):\n    return c / 2, p",
         },
     ),
 }
