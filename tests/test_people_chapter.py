@@ -43,13 +43,13 @@ def test_agreement_with_the_others_by_hand(defined_in):
             "decided": [True] * 5 + [False],
         }
     )
-    agreement, _ = defined_in("11", "agreement", "counted", cast=cast, n_people=4)
+    agree_with_others, _ = defined_in("11", "agree_with_others", "counted", cast=cast, n_people=4)
     crowd, others = np.array([True, True, True, False]), np.array([False, False, False, True])
     # Without one's own vote: 0 and 1 face one vote each way, which is no majority; 2 faces two against.
-    assert agreement(crowd, crowd).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0]]
+    assert agree_with_others(crowd, crowd).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0]]
     # Person 3 against the crowd, whose sum is one; the crowd against person 3.
-    assert agreement(others, crowd).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
-    assert agreement(crowd, others).tolist() == [[0, 0, 1, 0], [1, 1, 1, 0]]
+    assert agree_with_others(others, crowd).tolist() == [[0, 0, 0, 0], [0, 0, 0, 1]]
+    assert agree_with_others(crowd, others).tolist() == [[0, 0, 1, 0], [1, 1, 1, 0]]
 
 
 def test_the_share_of_coin_tossers_is_found(defined_in):
