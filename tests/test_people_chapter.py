@@ -43,7 +43,7 @@ def test_agreement_with_the_others_by_hand(defined_in):
             "decided": [True] * 5 + [False],
         }
     )
-    agree_with_others, _ = defined_in("11", "agree_with_others", "counted", cast=cast, n_people=4)
+    agree_with_others, _ = defined_in("11", "agree_with_others", "by_worker", cast=cast, n_people=4)
     crowd, others = np.array([True, True, True, False]), np.array([False, False, False, True])
     # Without one's own vote: 0 and 1 face one vote each way, which is no majority; 2 faces two against.
     assert agree_with_others(crowd, crowd).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0]]
