@@ -50,6 +50,7 @@ SLOW = {
     "test_the_limits_of_the_family_by_policies",
     "test_the_objective_never_falls",
     "test_the_page_stands_alone_fits_and_is_accessible",
+    "test_the_page_without_the_data",
     "test_the_release_has_no_solution_and_is_known_to_the_gradebook",
     "test_the_same_submission_and_seed_give_the_same_grade",
     "test_the_solution_earns_everything",

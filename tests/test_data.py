@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from maxmin_core.cli import main
-from maxmin_core.data import data_folder, fetch_llmfao, llmfao, load_llmfao, load_survey, load_toy
+from maxmin_core.data import data_folder, fetch_llmfao, has_llmfao, llmfao, load_llmfao, load_survey, load_toy
 from maxmin_core.preferences import Comparisons, read_comparisons
 
 
@@ -87,7 +87,7 @@ class TestLlmfao:
     def test_fetched_once_and_read(self, source, tmp_path, capsys):
         with pytest.raises(ValueError, match="^llmfao: expected crowd-comparisons.csv in .*call `maxmin data llmfao`"):
             load_llmfao()
-        assert main(["data", "llmfao"]) == 0
+        assert not has_llmfao() and main(["data", "llmfao"]) == 0 and has_llmfao()
         said = capsys.readouterr().out
         assert said.count("fetching file://") == 4 and said.endswith(f"[llmfao] {tmp_path / 'data' / 'llmfao'}\n")
         assert main(["data", "llmfao"]) == 0 and "fetching" not in capsys.readouterr().out
@@ -122,6 +122,7 @@ class TestLlmfao:
 
     @pytest.mark.skipif(not os.environ.get("MAXMIN_DATA"), reason="needs the data (MAXMIN_DATA)")
     def test_the_published_files(self):
+        assert has_llmfao()
         votes, answers, prompts, models = load_llmfao()
         assert (len(votes), len(answers), len(prompts), len(models)) == (8931, 1133, 19, 70)
         judged = {*zip(votes["left"], votes["prompt"], strict=True), *zip(votes["right"], votes["prompt"], strict=True)}

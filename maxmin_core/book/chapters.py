@@ -10,6 +10,7 @@ from typing import Any
 from .._closure import files, fingerprint
 from .._files import read_json
 from ._names import imported, modules
+from .fetched import FETCHED
 
 __all__ = ["Chapter", "all_chapters", "find_chapter", "find_root", "read_metrics"]
 
@@ -60,6 +61,18 @@ class Chapter:
         """Whether the chapter shows the language-model runs, from the notebook's metadata."""
         return bool(self._metadata().get("runs"))
 
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The data sets that it needs and the project does not contain; ValueError on one that nobody can fetch."""
+        named = tuple(self._metadata().get("data", ()))
+        if unknown := sorted(set(named) - set(FETCHED)):
+            raise ValueError(f"{self.path}: data: expected some of {', '.join(FETCHED)}, got {unknown[0]!r}")
+        return named
+
+    def lacks(self) -> tuple[str, ...]:
+        """Return the data sets that it needs and that are not there."""
+        return tuple(name for name in self.data if not FETCHED[name]())
+
     def modules(self) -> tuple[str, ...]:
         """Return the modules of the package that define what the notebook imports.
 
@@ -93,14 +106,15 @@ class Chapter:
     def fingerprint(self) -> str:
         """Return a short name for the code and the data that the chapter's numbers depend on.
 
-        It does not change with comments, docstrings, annotations or import lines.
+        It does not change with comments, docstrings, annotations or import lines. It changes when data that are fetched
+        on demand come or go.
 
         Returns
         -------
         str
-            Sixteen hexadecimal digits.
+            Sixteen hexadecimal digits, and which data are not there.
         """
-        return fingerprint(*self.modules(), _RUNNER)
+        return "-without-".join([fingerprint(*self.modules(), _RUNNER), *self.lacks()])
 
     def _cells(self) -> list[dict[str, Any]]:
         return read_json(self.path)["cells"]

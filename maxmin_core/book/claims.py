@@ -10,6 +10,7 @@ import numpy as np
 
 from . import require_book
 from ._recording import METRICS_VARIABLE, PROFILES, record, record_mean
+from .fetched import FETCHED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +62,8 @@ class Claim:
         A weaker condition of the same kind, which earns "direction only".
     needs : str, optional
         The least profile in which the claim is judged.
+    data : str, optional
+        A data set that the project does not contain, and without which the claim is not judged.
     accepted : {"reproduced", "direction only", "refuted"} or list of them, optional
         The status with which the build passes; several where the evidence is so near the edge that training anew on
         another processor, whose rounding differs, can tip it.
@@ -87,6 +90,7 @@ class Claim:
     expect: dict[str, Any]
     direction: dict[str, Any] | None = None
     needs: str = "cpu"
+    data: str = ""
     accepted: str | list[str] = "reproduced"
     diagnosis: str = ""
 
@@ -99,6 +103,8 @@ class Claim:
             self._check_condition("direction", self.direction)
         if self.needs not in PROFILES:
             raise ValueError(f"claim {self.id}: needs: expected one of {', '.join(PROFILES)}, got {self.needs!r}")
+        if self.data and self.data not in FETCHED:
+            raise ValueError(f"claim {self.id}: data: expected one of {', '.join(FETCHED)}, got {self.data!r}")
         accepted = [self.accepted] if isinstance(self.accepted, str) else self.accepted
         if not isinstance(accepted, list) or not accepted or any(status not in _STATUSES for status in accepted):
             raise ValueError(
@@ -202,7 +208,8 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
     ledger : sequence of Claim
         What must hold.
     metrics : sequence of dict
-        One a chapter's run, with ``chapter``, ``profile`` and ``claims`` (id to value and interval).
+        One a chapter's run, with ``chapter``, ``profile`` and ``claims`` (id to value and interval); where data were
+        not there ``lacks``, their names.
 
     Returns
     -------
@@ -239,6 +246,8 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
         elif PROFILES.index(runs[claim.chapter]["profile"]) < PROFILES.index(claim.needs):
             status = f"not run (needs {_NEED[claim.needs]})"
+        elif claim.data and claim.data in runs[claim.chapter].get("lacks", ()):
+            status = "not run (needs the data)"
         elif entry is None:
             status = "not recorded"
         else:

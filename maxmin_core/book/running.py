@@ -63,7 +63,8 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
     Returns
     -------
     dict
-        The metrics: chapter, title, profile, seed, seconds, date, hardware, versions, and the recorded claims.
+        The metrics: chapter, title, profile, seed, seconds, date, hardware, versions, the data that were not there, and
+        the recorded claims.
 
     Raises
     ------
@@ -75,6 +76,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
     if profile not in PROFILES:
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {profile!r}")
     logs, made = folder / "logs", made_by(chapter, folder)
+    lacks = chapter.lacks()
     for place in (logs, made.parent, folder / "metrics"):
         place.mkdir(parents=True, exist_ok=True)
     for other in made.parent.glob(f"{chapter.number}-*"):
@@ -84,7 +86,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
     started = time.perf_counter()
     try:
         with (
-            _environment({METRICS_VARIABLE: str(claims.resolve())}),
+            _environment({METRICS_VARIABLE: str(claims.resolve()), **_absolute("MAXMIN_DATA")}),
             write_whole(folder / "notebooks" / chapter.path.name) as partial,
         ):
             execute(
@@ -104,6 +106,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
             "hardware": hardware(),
             "python": platform.python_version(),
             "packages": _versions(),
+            "lacks": list(lacks),
             "claims": read_json(claims) if claims.exists() else {},
         }
         write_json(folder / "metrics" / f"{chapter.number}.json", metrics)
@@ -196,6 +199,11 @@ def execute(
         except RuntimeError as error:
             raise ChapterError(_failure(source, target, failed, str(error))) from error
         _refuse_skipped_cells(source, target, failed)
+
+
+def _absolute(name):
+    """The environment variable as an absolute path, where it is set: a chapter runs in another folder."""
+    return {name: str(Path(os.environ[name]).resolve())} if os.environ.get(name) else {}
 
 
 @contextmanager

@@ -10,13 +10,13 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from .llmfao import Llmfao, data_folder, fetch_llmfao, load_llmfao
+from .llmfao import Llmfao, data_folder, fetch_llmfao, has_llmfao, load_llmfao
 from .toy import load_toy
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Llmfao", "data_folder", "fetch_llmfao", "load_llmfao", "load_survey", "load_toy"]
+__all__ = ["Llmfao", "data_folder", "fetch_llmfao", "has_llmfao", "load_llmfao", "load_survey", "load_toy"]
 
 
 def load_survey() -> tuple[pd.DataFrame, pd.DataFrame]:

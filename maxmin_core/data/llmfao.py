@@ -16,7 +16,7 @@ from .._files import write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Llmfao", "data_folder", "fetch_llmfao", "load_llmfao"]
+__all__ = ["Llmfao", "data_folder", "fetch_llmfao", "has_llmfao", "load_llmfao"]
 
 _COMMIT = "9e224e94a40129fd6e1e1529b962307e84af40da"
 _SOURCE = f"https://raw.githubusercontent.com/dustalov/llmfao/{_COMMIT}"
@@ -125,6 +125,21 @@ def fetch_llmfao(say: Callable[[str], None] = print) -> Path:
         with write_whole(folder / name) as partial:
             partial.write_bytes(found)
     return folder
+
+
+def has_llmfao() -> bool:
+    """Tell whether the files are there, each as it was published.
+
+    Returns
+    -------
+    bool
+
+    Examples
+    --------
+    >>> has_llmfao() in (True, False)
+    True
+    """
+    return all(_is(data_folder() / name, digest) for name, digest in _FILES.items())
 
 
 def load_llmfao() -> Llmfao:

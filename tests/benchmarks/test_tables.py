@@ -1,4 +1,4 @@
-"""Votes by names: read, one reward an item, a mixture; a million votes, and many items."""
+"""Votes by names: read, one reward an item, a mixture, the audit; a million votes, and many items."""
 
 import tracemalloc
 
@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from maxmin_core.audit import audit_votes
 from maxmin_core.preferences import (
     Comparisons,
     Population,
@@ -104,3 +105,11 @@ def test_two_groups_of_many_items(benchmark, players):
     benchmark.extra_info["promised"] = "under 30 s, 7,572 items, 195,000 votes"
     fit = benchmark.pedantic(fit_mixture, args=(fresh(players), 2), kwargs={"l2": 1.0}, rounds=1)
     assert fit.converged and abs(fit.weights[0] - 0.7) < 0.1
+
+
+@pytest.mark.parametrize(("n", "n_people", "seconds"), [(10_000, 500, 20), (1_000_000, 20_000, 120)])
+def test_audit(benchmark, n, n_people, seconds):
+    benchmark.extra_info["promised"] = f"{seconds} s"
+    table = votes(n, n_people, 130)
+    found = benchmark.pedantic(audit_votes, args=(table,), kwargs=COLUMNS, rounds=1, iterations=1)
+    assert found.record["votes"] == n

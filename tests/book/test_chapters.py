@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 from contextlib import nullcontext
@@ -6,6 +7,7 @@ import nbformat
 import pytest
 
 from maxmin_core.alignment import gibbs_policy, solve
+from maxmin_core.book import chapters, fetched
 from maxmin_core.book.chapters import Chapter, all_chapters, find_chapter, find_root, read_metrics
 from maxmin_core.book.claims import METRICS_VARIABLE
 from maxmin_core.book.running import ChapterError, execute, made_by, run
@@ -92,6 +94,56 @@ def test_metadata_say_whether_runs_are_shown(project):
     assert chapter.needs_runs
     # It imports nothing of them: the training still counts.
     assert "maxmin_core.lm.experiment" in chapter.modules()
+
+
+def test_data_that_come_run_a_chapter_anew(project, monkeypatch):
+    chapter = find_chapter(project, "01")
+    assert chapter.data == chapter.lacks() == ()
+    plain, text = chapter.fingerprint(), chapter.path.read_text()
+    there = []
+    monkeypatch.setattr(fetched, "FETCHED", {"llmfao": lambda: bool(there)})
+    monkeypatch.setattr(chapters, "FETCHED", fetched.FETCHED)
+    chapter.path.write_text(text.replace('"maxmin": {', '"maxmin": {"data": ["llmfao"], '))
+    assert chapter.lacks() == ("llmfao",) and chapter.fingerprint() == f"{plain}-without-llmfao"
+    there.append(True)
+    assert chapter.lacks() == () and chapter.fingerprint() == plain
+    chapter.path.write_text(text.replace('"maxmin": {', '"maxmin": {"data": ["elsewhere"], '))
+    with pytest.raises(ValueError, match=r"data: expected some of llmfao, got 'elsewhere'"):
+        chapter.fingerprint()
+
+
+def test_what_needs_data_is_skipped_without_them_and_says_so(project, add_cell, tmp_path, monkeypatch):
+    """A relative folder of data is found from the folder of the notebooks, too."""
+    chapter = find_chapter(project, "02")
+    add_cell(chapter.path, "from maxmin_core.book.fetched import skip_without\nprint(skip_without('llmfao'))")
+    add_cell(chapter.path, "# needs llmfao\nraise ValueError('no data')")
+    add_cell(chapter.path, "# needs llmfao\nfrom IPython.display import display\ndisplay(1 / 0)")
+    add_cell(chapter.path, "import os\nprint(os.environ['MAXMIN_DATA'])")
+    chapter.path.write_text(chapter.path.read_text().replace('"maxmin": {', '"maxmin": {"data": ["llmfao"], '))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAXMIN_DATA", "nowhere")
+    assert run(chapter, "smoke", project / "out")["lacks"] == ["llmfao"]
+    cells = json.loads((project / "out" / "notebooks" / chapter.path.name).read_text())["cells"][-4:]
+    told = [cell["outputs"] for cell in cells]
+    assert "".join(told[0][0]["text"]) == "False\n" and told[1] == []
+    assert "the data are not there (`maxmin data llmfao`)" in "".join(told[2][0]["data"]["text/markdown"])
+    assert "".join(told[3][0]["text"]) == f"{tmp_path / 'nowhere'}\n"
+
+
+def test_where_the_data_are_nothing_is_skipped(monkeypatch):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell()
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    cell = "# needs llmfao\nx = 1\n"
+    for there, left in ((False, "pass\n"), (True, cell)):
+        monkeypatch.setattr(fetched, "FETCHED", {"llmfao": lambda there=there: there})
+        for _ in range(2):
+            assert fetched.skip_without("llmfao") is there
+        assert shell.transform_cell(cell) == left
+        assert shell.transform_cell("x = 2\n# needs llmfao\n") == "x = 2\n# needs llmfao\n"
+    with pytest.raises(ValueError, match="^name: expected one of llmfao, got 'other'"):
+        fetched.skip_without("other")
 
 
 def test_a_run_leaves_notebook_metrics_and_log(project):

@@ -124,6 +124,14 @@ class TestJudge:
         assert judged.status[0] == status
         assert len(failed(judged)) == 0
 
+    def test_without_its_data_a_claim_is_not_judged_and_with_them_it_is(self):
+        ledger = [claim(data="llmfao")]
+        assert judge(ledger, [run() | {"lacks": ["llmfao"]}]).status[0] == "not run (needs the data)"
+        # Where the data are there, silence is a failure; so it is of a claim that needs none.
+        assert judge(ledger, [run() | {"lacks": []}]).status[0] == judge(ledger, [run()]).status[0] == "not recorded"
+        assert judge([claim()], [run() | {"lacks": ["llmfao"]}]).status[0] == "not recorded"
+        assert judge(ledger, [run(2)]).status[0] == "reproduced"
+
     def test_not_recorded_fails(self):
         judged = judge([claim()], [run()])
         assert (judged.status[0], judged.value[0], len(failed(judged))) == ("not recorded", None, 1)
@@ -152,6 +160,7 @@ class TestLedger:
             ({"expect": {"at_least": "x"}}, "finite number"),
             ({"direction": {"x": 1}}, "direction: expected one of"),
             ({"needs": "tpu"}, "needs: expected one of"),
+            ({"data": "secret"}, "data: expected one of llmfao, got 'secret'"),
             ({"accepted": "maybe"}, "accepted: expected"),
             ({"accepted": []}, "accepted: expected"),
             ({"accepted": 3}, "accepted: expected"),

@@ -10,8 +10,11 @@ import pytest
 from maxmin_core.course import exercises
 from maxmin_core.course.exercises import check_exercise
 
+from .answers_of_people import PEOPLE
+
 ROOT = Path(__file__).parents[2]
-CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("0[1-9]_*.ipynb"))}
+CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[01][0-9]_*.ipynb"))}
+CHAPTERS.pop("00")
 GIVEN = """
 import numpy as np
 from itertools import combinations, product
@@ -242,6 +245,7 @@ def corners(low, high):
             "beta below": "def safe_margin(n, beta, confidence):\n    return -np.log(1 - confidence) / (n * beta)",
         },
     ),
+    **PEOPLE,
 }
 WRONG = [(exercise, mistake) for exercise, (_, wrong) in ANSWERS.items() for mistake in wrong]
 
