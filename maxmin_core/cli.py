@@ -30,8 +30,8 @@ from .lm import require_lm
 
 __all__ = ["main"]
 
-# No chapter runs under the last: it is for the language models alone.
-_OF_MODELS = (*PROFILES, "pretrained")
+# No chapter runs under the last two: they are for the language models alone.
+_OF_MODELS = (*PROFILES, "pretrained", "pretrained-gpu")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -102,8 +102,8 @@ def _parser():
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
     sub = command("study", _study, "Record a study in book/studies, hours on two cores; resumes what was interrupted.")
-    sub.add_argument("name", help="such as rivals; another profile than cpu records beside its own runs")
-    with_profile(sub)
+    sub.add_argument("name", help="such as rivals; another profile than its own records beside that one's runs")
+    sub.add_argument("--profile", choices=_OF_MODELS, help="how much to compute (default: as the study says)")
     sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
     sub.add_argument("--rerun", action="store_true", help="make one run again, drawn by the commit, and compare it")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
@@ -205,24 +205,25 @@ def _study(options):
     from .lm.studies import find_study
 
     study, root = find_study(options.name), find_root()
-    folder = _folder(root, options.profile)
-    book = root / "book" if options.profile == "cpu" else folder
+    profile = options.profile or study.profile
+    folder = _folder(root, profile)
+    book = root / "book" if profile == study.profile else folder
     runs = root / "_build" / "lm"
     if options.rerun:
-        made, far = rerun(study, options.profile, runs, book, commit=_git("rev-parse", "HEAD"))
+        made, far = rerun(study, profile, runs, book, commit=_git("rev-parse", "HEAD"))
         said = f"[{study.name}] made again: {made['method']}, {made['label']}, seed {made['seed']}"
         _say(f"{said}: {far:.1f} standard deviations from the recorded runs of its kind")
         return int(far > _FAR)
     changed = _git("status", "--porcelain", "--", "maxmin_core", "requirements.lock")
     about = {
-        "command": f"maxmin study {study.name} --profile {options.profile}",
+        "command": f"maxmin study {study.name} --profile {profile}",
         # What is not committed is no commit's.
         "commit": _git("rev-parse", "HEAD") + (" and changes" if changed else ""),
         "lock": hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16],
         "machine": hardware(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
-    path = record_study(study, options.profile, runs, book, about=about, processes=options.cores, say=_say)
+    path = record_study(study, profile, runs, book, about=about, processes=options.cores, say=_say)
     _say(f"recorded in {path.relative_to(root)}")
 
 
