@@ -14,11 +14,11 @@ import numpy as np
 from accelerate import PartialState
 
 from .._files import write_json
+from ._judging import judge
 from ._making import UNTRAINED, Making
 from .adapter_rewards import AdapterRewards
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
-from .evaluate import evaluate
 from .model_mixture import learn_models
 from .policy import load_policy
 from .profiles import Profile, key
@@ -177,7 +177,7 @@ def run_methods(
         name, _ = _method(method)
         if profile.n_groups == 1 and (name in UNTRAINED or (name in METHODS and METHODS[name].rewards == "mixture")):
             raise ValueError(f"n_groups: expected at least two learned groups for {name}, got 1")
-    # Under torchrun one process prepares, learns and judges; all of them train.
+    # Under torchrun one process prepares; all of them learn, train and judge.
     state = PartialState(cpu=profile.cpu)
     with state.main_process_first():
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
@@ -198,8 +198,8 @@ def run_methods(
         identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
         identity["groups"] = list(found.tastes)
         made = making.policy(name, beta or profile.beta, there, seed_of_texts=_seed_of_texts(identity))
+        result = judge(made, making, gold, there, identity, _seed_of_texts(identity))
         if state.is_main_process:
-            result = _judge(made, making, gold, there, identity)
             write_json(there / "result.json", result | {"seconds": round(time.perf_counter() - began, 1)})
         state.wait_for_everyone()
     return folders
@@ -260,23 +260,6 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
         del rewards
         state.wait_for_everyone()
     return load_rewards(folder, profile)
-
-
-def _judge(made, making, gold, folder, identity):
-    base, reference, tokenizer = making.base, making.reference, making.tokenizer
-    model, texts, divergence = made
-    if texts is None and model is reference:
-        texts = base.baseline
-    elif texts is None:
-        texts = making.texts(model, base.baseline.prompts, _seed_of_texts(identity))
-    metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
-    if divergence is not None:
-        metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
-    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in making.rewards.items()}
-    samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
-    return identity | {"learned": learned, "samples": samples} | metrics
 
 
 def _seed_of_texts(identity):

@@ -104,6 +104,8 @@ class Profile:
         Texts of a step that pass through the model at a time, in all processes; None is all of them.
     gradient_checkpointing : bool
         Whether to compute activations again instead of keeping them.
+    fsdp : bool
+        Whether several processes divide the policy among them (FSDP2), instead of each holding a copy (DDP).
     cpu : bool
         Whether to stay on the processor.
     vllm : bool
@@ -158,6 +160,7 @@ class Profile:
     base_bf16: bool = False
     texts_at_once: int | None = None
     gradient_checkpointing: bool = False
+    fsdp: bool = False
     cpu: bool = True
     vllm: bool = False
 
