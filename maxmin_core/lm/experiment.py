@@ -20,7 +20,6 @@ from .adapter_rewards import AdapterRewards
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
 from .model_mixture import learn_models
-from .policy import load_policy
 from .profiles import Profile, key
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
@@ -184,7 +183,7 @@ def run_methods(
     folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
-    making = Making(base, rewards, tuple(found.tastes), profile, seed, *_reference(base, profile))
+    making = Making(base, rewards, tuple(found.tastes), profile, seed)
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]
@@ -232,7 +231,7 @@ def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
         return {name: Rewards.load(folder / "rewards" / name) for name in kinds}
     where = {"cpu": profile.cpu}
     if profile.lora:
-        how = {**where, "bf16": profile.base_bf16}
+        how = {**where, "bf16": profile.base_bf16 or profile.reward_bf16}
         found: dict[str, Rewards] = {}
         shared: AdapterRewards | None = None
         for name in kinds:
@@ -265,10 +264,6 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
 def _seed_of_texts(identity):
     """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
     return int(key(**identity), 16) % 2**31
-
-
-def _reference(base, profile):
-    return load_policy(base.reference, cpu=profile.cpu, bf16=profile.base_bf16)
 
 
 def _match(assigned, group, n):

@@ -148,7 +148,7 @@ def adapters(profile: Profile, task: str, **options: Any) -> Any:
     """
     from peft import LoraConfig
 
-    if profile.base_bf16 and not profile.lora:
+    if (profile.base_bf16 or profile.reward_bf16) and not profile.lora:
         raise ValueError("profile: expected adapters (lora above 0) on a base in 16 bits, as nothing is trained there")
     if profile.base_bf16 and profile.vllm:
         raise ValueError("profile: expected a base in 32 bits with vLLM, which merges adapters into it, got base_bf16")
@@ -230,6 +230,7 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         ddp_backend="gloo" if profile.cpu and processes > 1 else None,
         activation_checkpointing=profile.gradient_checkpointing,
         use_vllm=profile.vllm,
+        vllm_mode="colocate",
     )
 
 
