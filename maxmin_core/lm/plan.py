@@ -3,6 +3,7 @@
 Chapters 8 and 10.
 """
 
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import torch
@@ -40,7 +41,7 @@ class _Sizes(NamedTuple):
 def memory(
     profile: Profile, *, gpus: int = 1, card: float | None = None, groups: int = 2
 ) -> dict[str, dict[str, float]]:
-    """Return what lies on every GPU, part by part, while rewards are learned, while the policy is, and while it is judged.
+    """Return what lies on every GPU, part by part: while rewards are learned, the policy is trained, and judged.
 
     Parameters are counted. Weights take 4 bytes, 2 where a frozen base is kept in 16 bits; what is trained takes 4 more
     for its gradient and 8 for Adam. Processes copy the model, or divide it where the profile says ``fsdp``; all divide
@@ -183,7 +184,7 @@ def _sizes(profile):
     """Count parameters on the meta device: nothing is allocated."""
     if profile.model is not None and profile.model not in _KNOWN:
         raise ValueError(f"profile: expected a model of {', '.join(_KNOWN)}, got {profile.model!r}")
-    config = _KNOWN.get(profile.model or "") or GPT2Config(
+    config = deepcopy(_KNOWN.get(profile.model or "")) or GPT2Config(
         vocab_size=profile.vocabulary + 4,
         n_positions=profile.longest + 2,
         n_embd=profile.width,
