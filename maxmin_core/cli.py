@@ -75,6 +75,10 @@ def _parser():
     def with_profile(sub, choices=PROFILES):
         sub.add_argument("--profile", choices=choices, default="cpu", help="how much to compute (default: cpu)")
 
+    def with_model(sub):
+        sub.add_argument("--model", help="another model than the profile's: of the hub, or its folder")
+        sub.add_argument("--revision", help="the model's commit on the hub")
+
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
@@ -99,6 +103,12 @@ def _parser():
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
     sub.add_argument("--fsdp", action="store_true", help="divide the policy among the processes, under torchrun")
+    sub.add_argument("--data", metavar="NAME=PATH", help="people's comparisons instead, such as personas=FOLDER")
+    sub.add_argument("--group", metavar="COLUMN", help="which column of other data names a person's group")
+    with_model(sub)
+    sub.add_argument("--judge", metavar="ADDRESS", help="a model that judges, such as http://localhost:8000/v1")
+    sub.add_argument("--judge-model", default="default", help="its name there (a key: MAXMIN_JUDGE_KEY)")
+    sub.add_argument("--wish", action="append", metavar="GROUP=TEXT", help="what a group wants, for the judge")
     sub = command("study", _study, "Record a study in book/studies, hours on two cores; resumes what was interrupted.")
     sub.add_argument("name", help="such as rivals; another profile than its own records beside that one's runs")
     sub.add_argument("--profile", choices=_OF_MODELS, help="how much to compute (default: as the study says)")
@@ -110,6 +120,7 @@ def _parser():
     sub.add_argument("--memory", type=float, metavar="GIB", help="of a card: exit with 1 where something does not fit")
     sub.add_argument("--vllm", action="store_true", help="as for train: vLLM keeps three tenths of the card")
     sub.add_argument("--fsdp", action="store_true", help="as for train: the policy is divided among the GPUs")
+    with_model(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")

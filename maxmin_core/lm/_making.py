@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .._files import write_json
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
-from .base import Base
+from .base import Base, Ground
 from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
 from .prediction import begin_at, choose, draw
@@ -45,7 +45,7 @@ class Made(NamedTuple):
 class Making:
     """Hold what all methods of a setting and seed begin with; the reference is loaded when it is asked for."""
 
-    base: Base
+    base: Base | Ground
     rewards: dict[str, Rewards]
     groups: tuple[str, ...]
     profile: Profile

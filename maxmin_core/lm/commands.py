@@ -10,10 +10,13 @@ from pathlib import Path
 
 from .base import prepare
 from .experiment import run_methods
+from .judges import ServerJudge
+from .people import PERSONAS, run_people, thin
 from .plan import memory, plan
 from .profiles import Profile, find_profile
 from .results import base_folder, seeds
 from .settings import SETTINGS
+from .sources import load_comparisons
 
 __all__ = ["say_plan", "train_runs"]
 
@@ -39,14 +42,15 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
     profile, runs = _chosen(options), root / "_build" / "lm"
     if options.vllm and (profile.cpu or importlib.util.find_spec("vllm") is None):
         raise ValueError("vllm: expected a GPU profile and the package vllm, which the lock leaves out")
-    if profile.name == "gpu-large":
-        raise ValueError(
-            "profile: gpu-large is a configuration only so far (see maxmin plan); expected another profile"
-        )
+    if profile.name == "gpu-large" and options.data is None:
+        raise ValueError("data: expected people's comparisons for gpu-large, such as personas=FOLDER, got none")
     # Libraries report a full disk each in their own way, and late.
     room = shutil.disk_usage(root).free / 2**30
     if room < (needed := 2 if profile.cpu else 20):
         raise ValueError(f"disk: expected {needed} GiB free for models and checkpoints, got {room:.1f} GiB")
+    if options.data is not None:
+        _for_people(options, profile, runs, say)
+        return
     if options.setting == "base" and not options.all:
         prepare(profile, runs, say=say)
         return
@@ -62,6 +66,35 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
         folders = run_methods(setting, profile, runs, seed=seed, methods=options.method, say=say)
         if os.environ.get("RANK", "0") == "0":
             say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root)}")
+
+
+def _for_people(options, profile, runs, say):
+    name, _, source = options.data.partition("=")
+    if not source:
+        raise ValueError(f"data: expected NAME=FOLDER or NAME=FILE, such as personas=FOLDER, got {options.data!r}")
+    judge = None
+    if options.judge is not None:
+        judge = ServerJudge(options.judge, options.judge_model, key=os.environ.get("MAXMIN_JUDGE_KEY"))
+    if name == "personas":
+        if options.setting not in PERSONAS:
+            raise ValueError(f"setting: expected one of {', '.join(PERSONAS)}, got {options.setting!r}")
+        setting = PERSONAS[options.setting]
+        data, report = load_comparisons(name, source, personas=setting.personas)
+        data = thin(data, dict(zip(setting.personas, (setting.ratio, 1), strict=True)))
+    else:
+        data, report = load_comparisons(name, source, group=options.group)
+    if os.environ.get("RANK", "0") == "0":
+        say(f"[{name}] {len(data)} of {report.votes} comparisons, by {len(set(data['annotator']))} people")
+        for reason, n in report.dropped.items():
+            say(f"[{name}] left out: {n} {reason}")
+    methods = options.method or ("single", "equal", "maxmin")
+    wishes = dict(pair.split("=", 1) for pair in options.wish) if options.wish else None
+    label = f"{name} {options.setting}"
+    folders = run_people(
+        data, label, profile, runs, seed=options.seed, methods=methods, judge=judge, wishes=wishes, say=say
+    )
+    if os.environ.get("RANK", "0") == "0":
+        say(f"[{label}] seed {options.seed}: {len(folders)} results in {folders[0].parent}")
 
 
 def say_plan(options: argparse.Namespace, say: Callable[[str], None]) -> bool:
@@ -103,4 +136,9 @@ def say_plan(options: argparse.Namespace, say: Callable[[str], None]) -> bool:
 
 
 def _chosen(options: argparse.Namespace) -> Profile:
-    return replace(find_profile(options.profile), vllm=options.vllm, fsdp=options.fsdp)
+    changes = {"vllm": options.vllm, "fsdp": options.fsdp}
+    if options.model is not None:
+        changes |= {"model": options.model, "revision": options.revision}
+    elif options.revision is not None:
+        changes["revision"] = options.revision
+    return replace(find_profile(options.profile), **changes)

@@ -216,7 +216,7 @@ def judge_policy(
     n_tokens: int,
     seed: int,
 ) -> dict[str, dict[str, float]]:
-    """Return what a judge says of a policy beside the reference: a group at a time, with its wish in the prompt and without.
+    """Return what a judge says of a policy beside the reference, group by group, with its wish in the prompt or not.
 
     Parameters
     ----------
@@ -295,9 +295,10 @@ def over_seeds(found: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
     """
     if len(found) < 2:
         raise ValueError(f"found: expected at least two seeds, got {len(found)}")
-    return {
-        name: {
-            number: tuple(float(x) for x in mean_interval([each[name][number] for each in found])) for number in numbers
-        }
-        for name, numbers in found[0].items()
-    }
+    made: dict[str, dict[str, tuple[float, float]]] = {}
+    for name, numbers in found[0].items():
+        made[name] = {}
+        for number in numbers:
+            mean, half = mean_interval([each[name][number] for each in found])
+            made[name][number] = (float(mean), float(half))
+    return made

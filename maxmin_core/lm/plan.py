@@ -4,10 +4,17 @@ Chapters 8 and 10.
 """
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, LlamaConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GPT2Config,
+    LlamaConfig,
+)
 
 from .pretrained import PACKAGES
 from .profiles import Profile
@@ -182,9 +189,12 @@ def plan(profile: Profile) -> list[tuple[str, float, str]]:
 
 def _sizes(profile):
     """Count parameters on the meta device: nothing is allocated."""
-    if profile.model is not None and profile.model not in _KNOWN:
+    known: Any = _KNOWN.get(profile.model or "")
+    if profile.model is not None and Path(profile.model).is_dir():
+        known = AutoConfig.from_pretrained(profile.model)
+    elif profile.model is not None and known is None:
         raise ValueError(f"profile: expected a model of {', '.join(_KNOWN)}, got {profile.model!r}")
-    config = deepcopy(_KNOWN.get(profile.model or "")) or GPT2Config(
+    config = deepcopy(known) or GPT2Config(
         vocab_size=profile.vocabulary + 4,
         n_positions=profile.longest + 2,
         n_embd=profile.width,

@@ -71,7 +71,9 @@ def record_study(
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         # What all methods of a seed share, their rewards, is learned once, before they train side by side.
         shared = [(unit, ()) for unit in units]
-        for work, things in ((_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs)):
+        stages: tuple[tuple[Callable[..., None], list[Any]], ...]
+        stages = ((_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs))
+        for work, things in stages:
             waiting = {pool.submit(work, *thing, profile, root): thing for thing in things}
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()

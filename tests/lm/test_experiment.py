@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from maxmin_core.lm import _making, combined, experiment, results, settings
+from maxmin_core.lm import _judging, _making, combined, experiment, results, settings
 from maxmin_core.lm.corpus import load_reviews, sentences
 from maxmin_core.lm.experiment import run_methods
 from maxmin_core.lm.profiles import PROFILES, find_profile, key
@@ -220,7 +220,7 @@ class TestProfiles:
     def test_every_setting_can_be_trained(self):
         for name in settings.SETTINGS:
             for method in settings.find_setting(name).methods:
-                experiment._method(method)
+                _judging.method_and_beta(method)
 
 
 class TestCommand:

@@ -162,7 +162,7 @@ class TestLoading:
 
 
 class TestMerging:
-    """vLLM is given the policy with its adapter merged into the base, which is then taken out again: step after step."""
+    """vLLM is given the policy with its adapter merged into the base; then it is taken out again, step after step."""
 
     @pytest.fixture
     def merged(self, trained):
