@@ -218,7 +218,8 @@ def run_people(
     folders = make_all(making, gold, folder, setting, methods, say=say)
     if judge is not None and state.is_main_process:
         for there in folders[1:]:
-            if not (there / "asked.json").exists():
+            made = any((there / name).exists() for name in ("adapter_config.json", "config.json"))
+            if made and not (there / "asked.json").exists():
                 say(f"[{setting}] seed {seed}, {there.name}: the judge is asked")
                 policy = load_policy(there, cpu=profile.cpu, bf16=profile.base_bf16)[0]
                 given = (
@@ -286,12 +287,14 @@ def _that_fit(data, model, tokenizer, profile):
     return kept
 
 
-def _prompts(data) -> list[Prompt]:
+def _prompts(data: "Dataset") -> list[Prompt]:
     """Every prompt once, in an order that does not depend on the rows'."""
     return [json.loads(text) for text in sorted({json.dumps(prompt, sort_keys=True) for prompt in data["prompt"]})]
 
 
-def _learn(parts: dict[str, Compared], base: Ground, groups: Sequence[str], profile: Profile, seed: int, folder: Path):
+def _learn(
+    parts: dict[str, Compared], base: Ground, groups: Sequence[str], profile: Profile, seed: int, folder: Path
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Learn every kind of reward; what stands for the truth is learned from prompts that no other reward has seen."""
     learning, heldout, tried = (parts[name] for name in ("learning", "heldout", "tried"))
     group, n = _numbers(learning, groups), len(groups)

@@ -71,10 +71,10 @@ def record_study(
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         # What all methods of a seed share, their rewards, is learned once, before they train side by side.
         shared = [(unit, ()) for unit in units]
-        stages: tuple[tuple[Callable[..., None], list[Any]], ...]
+        stages: tuple[tuple[Callable[..., None], list[tuple[Any, Any]]], ...]
         stages = ((_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs))
         for work, things in stages:
-            waiting = {pool.submit(work, *thing, profile, root): thing for thing in things}
+            waiting = {pool.submit(work, unit, methods, profile, root): (unit, methods) for unit, methods in things}
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
                 unit, methods = waiting[future]

@@ -224,11 +224,6 @@ class TestProfiles:
 
 
 class TestCommand:
-    def test_a_profile_that_is_a_plan_only_is_refused(self, tmp_path):
-        from maxmin_core.cli import main
-
-        assert main(["train", "--profile", "gpu-large"]) == 1
-
     def test_a_full_disk_is_said_before_anything_is_trained(self, monkeypatch, capsys):
         from maxmin_core import cli
 
