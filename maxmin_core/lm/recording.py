@@ -66,13 +66,14 @@ def record_study(
     """
     units = list(study.units())
     bases = {base_folder(unit.profile(profile), root): unit for unit in units}
+    jobs: list[tuple[Any, tuple[str, ...]]]
     jobs = [(unit, methods) for unit in units for methods in _apart(unit.part.methods)]
     # Spawned, not forked: torch's threads do not survive a fork.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
         # What all methods of a seed share, their rewards, is learned once, before they train side by side.
-        shared = [(unit, ()) for unit in units]
-        stages: tuple[tuple[Callable[..., None], list[tuple[Any, Any]]], ...]
-        stages = ((_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs))
+        shared: list[tuple[Any, tuple[str, ...]]] = [(unit, ()) for unit in units]
+        stages: list[tuple[Callable[..., None], list[tuple[Any, tuple[str, ...]]]]]
+        stages = [(_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs)]
         for work, things in stages:
             waiting = {pool.submit(work, unit, methods, profile, root): (unit, methods) for unit, methods in things}
             for done, future in enumerate(as_completed(waiting), start=1):

@@ -1,4 +1,4 @@
-"""People's comparisons train policies: two personas' files in the layout of the public ones, a tiny Llama that chats."""
+"""People's comparisons train policies: files of two personas in the public layout, a tiny Llama that chats."""
 
 import json
 from dataclasses import replace
@@ -93,9 +93,9 @@ class TestWholePath:
         assert learned["annotators"] == 9 and learned["groups"] == ["P1A", "P1B"] and learned["assigned_right"] == 1.0
         for kind in ("known", "mixture", "heldout"):
             assert min(learned[f"accuracy_{kind}"]) > 0.9, kind
-        # One reward for all is on the side of the many, and wrong for the few.
+        # One reward for all is on the side of the many; it cannot rank as both do, who want the opposite.
         majority, minority = learned["accuracy_single"]
-        assert majority > 0.9 and minority < 0.1
+        assert majority > 0.6 > minority
 
     def test_prompts_are_divided(self, made):
         (ground,) = made[0][0].parents[1].glob("ground-*")
@@ -225,17 +225,17 @@ class TestCommand:
             (["--data", "personas"], "data: expected NAME=FOLDER or NAME=FILE"),
             (
                 ["--data", "personas=FILES", "--setting", "80:20"],
-                "setting: expected one of P1, P1 2:1, P1 6:1, P1 10:1",
+                "setting: expected one of P1, P1 2:1, P1 6:1",
             ),
             (["--data", "personas=FILES", "--setting", "P2"], "personas: expected files of P2A, P2B in"),
             (
                 ["--data", "personas=FILES/none", "--setting", "P1"],
-                "source: expected the folder of the personas' files",
+                "source: expected the folder of the personas",
             ),
             (["--data", "prism=FILES/P1A.json", "--setting", "all"], "source: expected the columns of prism, missing"),
             (
                 ["--data", "personas=FILES", "--setting", "P1 10:1"],
-                "shares: expected at least two people of P1B, got 0",
+                "shares: expected at least two people of P1B",
             ),
             (["--data", "personas=FILES", "--judge", "nowhere"], "judge: expected an address that begins with http"),
         ],
