@@ -25,6 +25,8 @@ __all__ = [
     "record_mean",
 ]
 
+# What a GPU has measured may be recorded from a study that was kept: then it is judged wherever it is shown.
+_NEED_GPU = ("gpu", "gpu-large")
 _NEED = {"cpu": "the cpu profile", "gpu": "a GPU", "gpu-large": "a large GPU"}
 _STATUSES = ("reproduced", "direction only", "refuted")
 _OR = " or "
@@ -237,7 +239,9 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
         entry = runs[claim.chapter]["claims"].get(claim.id) if claim.chapter in runs else None
         if claim.chapter not in runs:
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
-        elif PROFILES.index(runs[claim.chapter]["profile"]) < PROFILES.index(claim.needs):
+        elif _too_small(runs[claim.chapter]["profile"], claim.needs) and (
+            entry is None or claim.needs not in _NEED_GPU
+        ):
             status = f"not run (needs {_NEED[claim.needs]})"
         elif entry is None:
             status = "not recorded"
@@ -295,6 +299,10 @@ def _holds(condition, value, interval):
     if interval is None:
         return False
     return interval[0] > bound if form == "interval_above" else interval[1] < bound
+
+
+def _too_small(profile, needed):
+    return PROFILES.index(profile) < PROFILES.index(needed)
 
 
 def _is_number(value):

@@ -11,7 +11,9 @@ from maxmin_core.course import exercises
 from maxmin_core.course.exercises import check_exercise
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("0[1-9]_*.ipynb"))}
+CHAPTERS = {
+    path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[01][0-9]_*.ipynb")) if path.name[:2] != "00"
+}
 GIVEN = """
 import numpy as np
 from itertools import combinations, product
@@ -243,6 +245,26 @@ def corners(low, high):
         },
     ),
 }
+ANSWERS["ex-thin"] = (
+    "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+    "def no_longer_smaller(n_in, n_out):\n    return -(-n_in * n_out // (n_in + n_out))",
+    {
+        "one matrix": "def adapter_size(n_in, n_out, rank):\n    return rank * n_in\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return n_out",
+        "rounded down": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return n_in * n_out // (n_in + n_out)",
+        "half of the width": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return min(n_in, n_out) // 2",
+    },
+)
+ANSWERS["ex-fit"] = (
+    "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 4 * a * groups",
+    {
+        "no moments": "def bytes_of(n, a, groups):\n    return 6 * n + 8 * a + 4 * a * groups",
+        "a base for every group": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
+        "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
+    },
+)
 WRONG = [(exercise, mistake) for exercise, (_, wrong) in ANSWERS.items() for mistake in wrong]
 
 
