@@ -239,9 +239,7 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
         entry = runs[claim.chapter]["claims"].get(claim.id) if claim.chapter in runs else None
         if claim.chapter not in runs:
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
-        elif _too_small(runs[claim.chapter]["profile"], claim.needs) and (
-            entry is None or claim.needs not in _NEED_GPU
-        ):
+        elif _too_small(runs[claim.chapter]["profile"], claim.needs, entry is not None):
             status = f"not run (needs {_NEED[claim.needs]})"
         elif entry is None:
             status = "not recorded"
@@ -301,8 +299,8 @@ def _holds(condition, value, interval):
     return interval[0] > bound if form == "interval_above" else interval[1] < bound
 
 
-def _too_small(profile, needed):
-    return PROFILES.index(profile) < PROFILES.index(needed)
+def _too_small(profile, needed, recorded):
+    return PROFILES.index(profile) < PROFILES.index(needed) and not (recorded and needed in _NEED_GPU)
 
 
 def _is_number(value):

@@ -11,9 +11,8 @@ from maxmin_core.course import exercises
 from maxmin_core.course.exercises import check_exercise
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = {
-    path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[01][0-9]_*.ipynb")) if path.name[:2] != "00"
-}
+CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[01]?_*.ipynb"))}
+del CHAPTERS["00"]
 GIVEN = """
 import numpy as np
 from itertools import combinations, product
@@ -261,7 +260,7 @@ ANSWERS["ex-fit"] = (
     "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 4 * a * groups",
     {
         "no moments": "def bytes_of(n, a, groups):\n    return 6 * n + 8 * a + 4 * a * groups",
-        "a base for every group": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
+        "bases for all": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
         "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
     },
 )
