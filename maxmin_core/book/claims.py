@@ -25,8 +25,6 @@ __all__ = [
     "record_mean",
 ]
 
-# What a GPU has measured may be recorded from a study that was kept: then it is judged wherever it is shown.
-_NEED_GPU = ("gpu", "gpu-large")
 _NEED = {"cpu": "the cpu profile", "gpu": "a GPU", "gpu-large": "a large GPU"}
 _STATUSES = ("reproduced", "direction only", "refuted")
 _OR = " or "
@@ -63,6 +61,8 @@ class Claim:
         A weaker condition of the same kind, which earns "direction only".
     needs : str, optional
         The least profile in which the claim is judged.
+    study : str, optional
+        A study that was kept when a larger profile made it: from its file the claim is judged in any profile.
     accepted : {"reproduced", "direction only", "refuted"} or list of them, optional
         The status with which the build passes; several where the evidence is so near the edge that training anew on
         another processor, whose rounding differs, can tip it.
@@ -89,6 +89,7 @@ class Claim:
     expect: dict[str, Any]
     direction: dict[str, Any] | None = None
     needs: str = "cpu"
+    study: str = ""
     accepted: str | list[str] = "reproduced"
     diagnosis: str = ""
 
@@ -239,7 +240,7 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
         entry = runs[claim.chapter]["claims"].get(claim.id) if claim.chapter in runs else None
         if claim.chapter not in runs:
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
-        elif _too_small(runs[claim.chapter]["profile"], claim.needs, entry is not None):
+        elif _too_small(runs[claim.chapter]["profile"], claim.needs) and not (claim.study and entry):
             status = f"not run (needs {_NEED[claim.needs]})"
         elif entry is None:
             status = "not recorded"
@@ -299,8 +300,8 @@ def _holds(condition, value, interval):
     return interval[0] > bound if form == "interval_above" else interval[1] < bound
 
 
-def _too_small(profile, needed, recorded):
-    return PROFILES.index(profile) < PROFILES.index(needed) and not (recorded and needed in _NEED_GPU)
+def _too_small(profile, needed):
+    return PROFILES.index(profile) < PROFILES.index(needed)
 
 
 def _is_number(value):

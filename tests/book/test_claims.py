@@ -124,12 +124,12 @@ class TestJudge:
         assert judged.status[0] == status
         assert len(failed(judged)) == 0
 
-    def test_what_a_gpu_measured_is_judged_where_it_is_shown(self):
-        claims = [claim(needs=needs) for needs in ("gpu", "gpu-large", "cpu")]
-        for one, status in zip(claims, ("reproduced", "reproduced", "not run (needs the cpu profile)"), strict=True):
-            shown = {"chapter": one.chapter, "profile": "smoke", "claims": {one.id: {"value": 2.0, "interval": None}}}
-            assert judge([one], [shown])["status"].item() == status
-            assert judge([one], [shown | {"claims": {}}])["status"].item().startswith("not run (needs")
+    def test_what_a_kept_study_measured_is_judged_where_it_is_shown(self):
+        of_study = claim(needs="gpu", study="pretrained")
+        assert judge([of_study], [run(2, profile="smoke")]).status[0] == "reproduced"
+        nothing = run(2, profile="cpu") | {"claims": {}}
+        judged = judge([of_study], [nothing])
+        assert judged.status[0] == "not run (needs a GPU)" and len(failed(judged)) == 0
 
     def test_not_recorded_fails(self):
         judged = judge([claim()], [run()])
