@@ -35,14 +35,14 @@ def thin(ask: Ask, rng: np.random.Generator) -> Checks:
 
 def fit(ask: Ask, rng: np.random.Generator) -> Checks:
     """Chapter 10: bytes of arrays of the right types."""
-    right = []
+    total, step = True, True
     for n, a, groups in rng.integers(2, 60, size=(6, 3)).tolist():
         parts = [np.zeros(n, np.float32), np.zeros(n, np.float16)]
         # Weights, gradient and two moments; then what every group adds.
         parts += [np.zeros(a, np.float32)] * 4 + [np.zeros(a, np.float32)] * groups
         found = float(numbers(ask("bytes_of", n, a, groups), ()))
         more = float(numbers(ask("bytes_of", n, a, groups + 1), ()))
-        right.append((found == sum(part.nbytes for part in parts), more - found == parts[-1].nbytes))
-    total, step = np.transpose(right).all(axis=1)
+        total &= found == sum(part.nbytes for part in parts)
+        step &= more - found == parts[-1].nbytes
     yield Check(1, bool(total), "the bytes of all parts together")
     yield Check(1, bool(step), "what another group adds")

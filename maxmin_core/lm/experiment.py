@@ -26,7 +26,7 @@ from .reward import Rewards, learn_known, learn_mixture, learn_single
 from .reward_model import ModelRewards
 from .settings import find_setting
 
-__all__ = ["learn_rewards", "load_rewards", "match_groups", "run_methods"]
+__all__ = ["learn_rewards", "load_rewards", "order_of_groups", "run_methods"]
 
 
 def learn_rewards(
@@ -105,7 +105,7 @@ def learn_rewards(
         learned = {"single": single, "mixture": mixture, "known": known}
     report: dict[str, Any] = {"annotators": profile.n_annotators}
     if n_learned == n_groups:
-        order = match_groups(assigned, group, n_groups)
+        order = order_of_groups(assigned, group, n_groups)
         learned["mixture"] = learned["mixture"].of(order)
         report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
     unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
@@ -242,7 +242,7 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     return load_rewards(folder, profile)
 
 
-def match_groups(assigned: NDArray[np.intp], group: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+def order_of_groups(assigned: NDArray[np.intp], group: NDArray[np.intp], n: int) -> NDArray[np.intp]:
     """Return the order of EM's groups that puts most annotators right.
 
     Parameters
@@ -260,7 +260,7 @@ def match_groups(assigned: NDArray[np.intp], group: NDArray[np.intp], n: int) ->
 
     Examples
     --------
-    >>> match_groups(np.array([1, 1, 0]), np.array([0, 0, 1]), 2).tolist()
+    >>> order_of_groups(np.array([1, 1, 0]), np.array([0, 0, 1]), 2).tolist()
     [1, 0]
     """
     from scipy.optimize import linear_sum_assignment

@@ -6,8 +6,8 @@ A judge is any callable, (prompt, first, second, wish) -> how much the first is 
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,9 +18,41 @@ from .policy import log_probabilities
 from .prompts import Prompt, encode, is_chat, plain
 from .texts import write_texts
 
-__all__ = ["Judge", "LocalJudge", "ServerJudge", "both_orders", "judge_policy", "over_seeds", "with_wish"]
+__all__ = ["Judge", "LocalJudge", "ServerJudge", "both_orders", "intervals_over_seeds", "judge_policy", "with_wish"]
 
-Judge = Callable[[Prompt, str, str, str], float]
+
+class Judge(Protocol):
+    """Prefer one of two answers; a function will do.
+
+    Examples
+    --------
+    >>> def shorter(prompt, first, second, wish):
+    ...     return float(len(first) < len(second))
+    >>> shorter("Name a film.", "Heat.", "Perhaps Heat.", "Be brief.")
+    1.0
+    """
+
+    def __call__(self, prompt: Prompt, first: str, second: str, wish: str, /) -> float:
+        """Return how much the first is to be preferred.
+
+        Parameters
+        ----------
+        prompt : Prompt
+            What both answer.
+        first : str
+            One answer.
+        second : str
+            The other.
+        wish : str
+            What the reader wants.
+
+        Returns
+        -------
+        float
+            Between 0 and 1.
+        """
+        ...
+
 
 _ASKED = (
     "Two answers to the same request. A reader with this wish chooses between them: {wish}\n\nRequest: {prompt}\n\n"
@@ -269,7 +301,9 @@ def judge_policy(
     return found
 
 
-def over_seeds(found: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, tuple[float, float]]]:
+def intervals_over_seeds(
+    found: Sequence[Mapping[str, Mapping[str, float]]],
+) -> dict[str, dict[str, tuple[float, float]]]:
     """Return mean and half the width of the 95% interval over seeds: one number a seed, never prompts pooled.
 
     Parameters
@@ -290,7 +324,7 @@ def over_seeds(found: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
     Examples
     --------
     >>> found = [{"brief, with": {"win": 0.5}}, {"brief, with": {"win": 0.7}}]
-    >>> [round(number, 2) for number in over_seeds(found)["brief, with"]["win"]]
+    >>> [round(number, 2) for number in intervals_over_seeds(found)["brief, with"]["win"]]
     [0.6, 1.27]
     """
     if len(found) < 2:

@@ -25,7 +25,7 @@ from ._making import Making
 from .adapter_rewards import AdapterRewards, embed
 from .base import Ground
 from .comparisons import Compared, as_choices, split
-from .experiment import load_rewards, match_groups
+from .experiment import load_rewards, order_of_groups
 from .judges import Judge, judge_policy
 from .model_mixture import learn_models
 from .policy import load_policy
@@ -313,12 +313,12 @@ def _learn(
     others = (base.reference, (heldout.prompts, heldout.completions), heldout.choices, _numbers(heldout, groups))
     how["seed"] = seed + 1000
     judging, _ = learn_models(*others, n, profile, folder / "heldout", n_rounds=0, **how)
-    order = match_groups(assigned, group, n)
+    order = order_of_groups(assigned, group, n)
     learned = {"single": single, "mixture": mixture.of(order), "known": known, "heldout": judging}
     rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
     report: dict[str, Any] = {"annotators": len(group), "comparisons": len(choices[0]), "groups": list(groups)}
     report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
-    report["begun_right"] = float((np.argsort(match_groups(first, group, n))[first] == group).mean())
+    report["begun_right"] = float((np.argsort(order_of_groups(first, group, n))[first] == group).mean())
     of_tried = _numbers(tried, groups)[tried.choices[2]]
     for name, reward in rewards.items():
         value = reward(tried.prompts, tried.completions)

@@ -252,8 +252,6 @@ ANSWERS["ex-thin"] = (
         "def no_longer_smaller(n_in, n_out):\n    return n_out",
         "rounded down": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
         "def no_longer_smaller(n_in, n_out):\n    return n_in * n_out // (n_in + n_out)",
-        "half of the width": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
-        "def no_longer_smaller(n_in, n_out):\n    return min(n_in, n_out) // 2",
     },
 )
 ANSWERS["ex-fit"] = (

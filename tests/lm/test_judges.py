@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from maxmin_core.lm.judges import LocalJudge, ServerJudge, both_orders, judge_policy, over_seeds, with_wish
+from maxmin_core.lm.judges import LocalJudge, ServerJudge, both_orders, intervals_over_seeds, judge_policy, with_wish
 from maxmin_core.lm.policy import load_policy, log_probabilities, sample
 
 
@@ -146,10 +146,10 @@ def test_a_wish_is_said_last():
     assert chat[-1]["content"] == "Name a film." and with_wish(chat, "x")[0] == chat[0]
 
 
-def test_intervals_are_over_seeds():
+def test_intervals_are_intervals_over_seeds():
     wins = [0.5, 0.6, 0.9]
-    found = over_seeds([{"g, with": {"win": w, "kl": 1.0}} for w in wins])["g, with"]
+    found = intervals_over_seeds([{"g, with": {"win": w, "kl": 1.0}} for w in wins])["g, with"]
     half = stats.t.ppf(0.975, 2) * np.std(wins, ddof=1) / np.sqrt(3)
     assert found["win"] == pytest.approx((np.mean(wins), half)) and found["kl"] == pytest.approx((1.0, 0.0))
     with pytest.raises(ValueError, match="^found: expected at least two seeds, got 1"):
-        over_seeds([{}])
+        intervals_over_seeds([{}])
