@@ -16,7 +16,7 @@ from transformers import (
     LlamaConfig,
 )
 
-from .pretrained import PACKAGES
+from .pretrained import MODELS
 from .profiles import Profile
 from .trainer import adapters
 
@@ -26,7 +26,7 @@ __all__ = ["VLLM_SHARE", "memory", "plan"]
 _KNOWN = {
     "openai-community/gpt2": GPT2Config(),
     "allenai/tulu-2-7b": LlamaConfig(max_position_embeddings=8192),
-    **{f"package:{name}": package.config for name, package in PACKAGES.items()},
+    **{f"package:{name}": package.config for name, package in MODELS.items()},
 }
 # What vLLM keeps of a card, as TRL asks it to.
 VLLM_SHARE = 0.3
