@@ -32,8 +32,8 @@ MADE = {number: str(made_by(chapter, Path(OUT))) for number, chapter in CHAPTERS
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
 # Their pages show the students' versions.
 ASSIGNMENTS = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "notebooks" / "assignments").glob("a*.ipynb"))]
-# Recorded studies, of which CI makes one run each again.
-RECORDED = [name for name in STUDIES if (ROOT / "book" / "studies" / f"{name}.json").exists()]
+# Recorded studies, of which CI makes one run each again; those of a GPU it cannot.
+RECORDED = [n for n, s in STUDIES.items() if s.profile == "cpu" and (ROOT / "book" / "studies" / f"{n}.json").exists()]
 AGAIN = RECORDED if PROFILE == "cpu" and config.get("rerun") else []
 # Its steps run in the interpreter that runs the pipeline. The path stays out of the commands: a change of its spelling would
 # run every chapter anew.

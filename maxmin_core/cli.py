@@ -3,17 +3,14 @@
 import argparse
 import datetime
 import hashlib
-import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from . import __version__
@@ -30,8 +27,8 @@ from .lm import require_lm
 
 __all__ = ["main"]
 
-# No chapter runs under the last: it is for the language models alone.
-_OF_MODELS = (*PROFILES, "pretrained")
+# No chapter runs under the last two: they are for the language models alone.
+_OF_MODELS = (*PROFILES, "pretrained", "pretrained-gpu")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -78,6 +75,10 @@ def _parser():
     def with_profile(sub, choices=PROFILES):
         sub.add_argument("--profile", choices=choices, default="cpu", help="how much to compute (default: cpu)")
 
+    def with_model(sub):
+        sub.add_argument("--model", help="another model than the profile's: of the hub, or its folder")
+        sub.add_argument("--revision", help="the model's commit on the hub")
+
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
@@ -101,13 +102,25 @@ def _parser():
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
+    sub.add_argument("--fsdp", action="store_true", help="divide the policy among the processes, under torchrun")
+    sub.add_argument("--data", metavar="NAME=PATH", help="people's comparisons instead, such as personas=FOLDER")
+    sub.add_argument("--group", metavar="COLUMN", help="which column of other data names a person's group")
+    with_model(sub)
+    sub.add_argument("--judge", metavar="ADDRESS", help="a model that judges, such as http://localhost:8000/v1")
+    sub.add_argument("--judge-model", default="default", help="its name there (a key: MAXMIN_JUDGE_KEY)")
+    sub.add_argument("--wish", action="append", metavar="GROUP=TEXT", help="what a group wants, for the judge")
     sub = command("study", _study, "Record a study in book/studies, hours on two cores; resumes what was interrupted.")
-    sub.add_argument("name", help="such as rivals; another profile than cpu records beside its own runs")
-    with_profile(sub)
+    sub.add_argument("name", help="such as rivals; another profile than its own records beside that one's runs")
+    sub.add_argument("--profile", choices=_OF_MODELS, help="how much to compute (default: as the study says)")
     sub.add_argument("--cores", type=int, default=2, help="runs at a time (default: 2)")
     sub.add_argument("--rerun", action="store_true", help="make one run again, drawn by the commit, and compare it")
     sub = command("plan", _plan, "Say what a profile will need: parameters, memory, tokens, steps; nothing is run.")
     with_profile(sub, _OF_MODELS)
+    sub.add_argument("--gpus", type=int, default=1, help="how many share every batch (default: 1)")
+    sub.add_argument("--memory", type=float, metavar="GIB", help="of a card: exit with 1 where something does not fit")
+    sub.add_argument("--vllm", action="store_true", help="as for train: vLLM keeps three tenths of the card")
+    sub.add_argument("--fsdp", action="store_true", help="as for train: the policy is divided among the GPUs")
+    with_model(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
@@ -158,41 +171,9 @@ def _train(options):
     os.environ |= QUIET | ({"TQDM_DISABLE": "0"} if sys.stderr.isatty() else {})
     warnings.simplefilter("ignore", FutureWarning)
     # torch takes seconds to import: only here.
-    from .lm.base import prepare
-    from .lm.experiment import run_methods
-    from .lm.profiles import find_profile
-    from .lm.results import base_folder, seeds
-    from .lm.settings import SETTINGS
+    from .lm.commands import train_runs
 
-    profile, root = find_profile(options.profile), find_root() / "_build" / "lm"
-    if options.vllm:
-        if profile.cpu or importlib.util.find_spec("vllm") is None:
-            raise ValueError("vllm: expected a GPU profile and the package vllm, which the lock leaves out")
-        profile = replace(profile, vllm=True)
-    if profile.name == "gpu-large":
-        raise ValueError(
-            "profile: gpu-large is a configuration only so far (see maxmin plan); expected another profile"
-        )
-    # Libraries report a full disk each in their own way, and late.
-    room = shutil.disk_usage(find_root()).free / 2**30
-    if room < (needed := 2 if profile.cpu else 20):
-        raise ValueError(f"disk: expected {needed} GiB free for models and checkpoints, got {room:.1f} GiB")
-    if options.setting == "base" and not options.all:
-        prepare(profile, root, say=_say)
-        return
-    ready = base_folder(profile, root) / "texts.json"
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not ready.exists():
-        # One process would train the reference while the others wait for it to join them.
-        raise ValueError(
-            f"setting: expected the base of all runs before several processes start, got none; call `maxmin train "
-            f"--profile {profile.name} --setting base` first"
-        )
-    wanted = [(name, seed) for name in SETTINGS for seed in seeds(name, profile)]
-    for setting, seed in wanted if options.all else [(options.setting, options.seed)]:
-        folders = run_methods(setting, profile, root, seed=seed, methods=options.method, say=_say)
-        if os.environ.get("RANK", "0") != "0":
-            continue
-        _say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root.parents[1])}")
+    train_runs(options, find_root(), _say)
 
 
 # A run made again lies farther from the recorded ones about once in five thousand times.
@@ -205,24 +186,25 @@ def _study(options):
     from .lm.studies import find_study
 
     study, root = find_study(options.name), find_root()
-    folder = _folder(root, options.profile)
-    book = root / "book" if options.profile == "cpu" else folder
+    profile = options.profile or study.profile
+    folder = _folder(root, profile)
+    book = root / "book" if profile == study.profile else folder
     runs = root / "_build" / "lm"
     if options.rerun:
-        made, far = rerun(study, options.profile, runs, book, commit=_git("rev-parse", "HEAD"))
+        made, far = rerun(study, profile, runs, book, commit=_git("rev-parse", "HEAD"))
         said = f"[{study.name}] made again: {made['method']}, {made['label']}, seed {made['seed']}"
         _say(f"{said}: {far:.1f} standard deviations from the recorded runs of its kind")
         return int(far > _FAR)
     changed = _git("status", "--porcelain", "--", "maxmin_core", "requirements.lock")
     about = {
-        "command": f"maxmin study {study.name} --profile {options.profile}",
+        "command": f"maxmin study {study.name} --profile {profile}",
         # What is not committed is no commit's.
         "commit": _git("rev-parse", "HEAD") + (" and changes" if changed else ""),
         "lock": hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16],
         "machine": hardware(),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
     }
-    path = record_study(study, options.profile, runs, book, about=about, processes=options.cores, say=_say)
+    path = record_study(study, profile, runs, book, about=about, processes=options.cores, say=_say)
     _say(f"recorded in {path.relative_to(root)}")
 
 
@@ -234,11 +216,9 @@ def _git(*arguments):
 
 def _plan(options):
     require_lm()
-    from .lm.plan import plan
-    from .lm.profiles import find_profile
+    from .lm.commands import say_plan
 
-    for part, number, unit in plan(find_profile(options.profile)):
-        _say(f"{part:<32} {number:>16,.3f} {unit}" if unit else f"{part:<32} {number:>16,}")
+    return int(not say_plan(options, _say))
 
 
 def _build(options):

@@ -64,6 +64,8 @@ class Claim:
         The least profile in which the claim is judged.
     data : str, optional
         A data set that the project does not contain, and without which the claim is not judged.
+    study : str, optional
+        A study that was kept when a larger profile made it: from its file the claim is judged in any profile.
     accepted : {"reproduced", "direction only", "refuted"} or list of them, optional
         The status with which the build passes; several where the evidence is so near the edge that training anew on
         another processor, whose rounding differs, can tip it.
@@ -91,6 +93,7 @@ class Claim:
     direction: dict[str, Any] | None = None
     needs: str = "cpu"
     data: str = ""
+    study: str = ""
     accepted: str | list[str] = "reproduced"
     diagnosis: str = ""
 
@@ -244,7 +247,7 @@ def judge(ledger: Sequence[Claim], metrics: Sequence[Mapping[str, Any]]) -> "pd.
         entry = runs[claim.chapter]["claims"].get(claim.id) if claim.chapter in runs else None
         if claim.chapter not in runs:
             status = f"not run (needs {_NEED.get(claim.needs, 'chapter ' + claim.chapter)})"
-        elif PROFILES.index(runs[claim.chapter]["profile"]) < PROFILES.index(claim.needs):
+        elif _too_small(runs[claim.chapter]["profile"], claim.needs) and not (claim.study and entry):
             status = f"not run (needs {_NEED[claim.needs]})"
         elif claim.data and claim.data in runs[claim.chapter].get("lacks", ()):
             status = "not run (needs the data)"
@@ -304,6 +307,10 @@ def _holds(condition, value, interval):
     if interval is None:
         return False
     return interval[0] > bound if form == "interval_above" else interval[1] < bound
+
+
+def _too_small(profile, needed):
+    return PROFILES.index(profile) < PROFILES.index(needed)
 
 
 def _is_number(value):

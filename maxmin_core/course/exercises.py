@@ -1,7 +1,7 @@
 """Exercises of the chapters whose answer is a function: a reader writes it, and public judges look at its properties.
 
 The judges are those of assignments in small: they draw instances, and compute by another route than the solution.
-They run in the reader's own process, for nobody else's machine is at stake. Chapters 1 to 7, 9 and 11.
+They run in the reader's own process, for nobody else's machine is at stake. Chapters 1 to 7, 9 to 11.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ from typing import Any
 from . import _exercises_of_people as _people
 from . import _exercises_of_policies as _policies
 from . import _exercises_of_rewards as _rewards
+from . import _exercises_of_scale as _scale
 from .judging import AnswerError, Judge, Verdict, judge_task
 
 __all__ = ["Looked", "check_exercise"]
@@ -37,6 +38,8 @@ _JUDGES: Mapping[str, tuple[Judge, int]] = {
     "ex-count": (_policies.count, 2),
     "ex-swing": (_policies.swing, 3),
     "ex-chernoff": (_policies.chernoff, 1),
+    "ex-thin": (_scale.thin, 2),
+    "ex-fit": (_scale.fit, 2),
     "ex-is-it-a-coin": (_people.is_it_a_coin, 2),
     "ex-agreement": (_people.agreement, 2),
 }

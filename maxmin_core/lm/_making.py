@@ -1,10 +1,12 @@
 """How the policy of every method is made: trained, combined of the groups' own policies, or chosen among texts."""
 
-from dataclasses import dataclass
+import gc
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 from scipy.special import rel_entr
@@ -13,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .._files import write_json
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
-from .base import Base
+from .base import Base, Ground
 from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
 from .prediction import begin_at, choose, draw
@@ -41,15 +43,31 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True)
 class Making:
-    """Hold what all methods of a setting and seed begin with."""
+    """Hold what all methods of a setting and seed begin with; the reference is loaded when it is asked for."""
 
-    base: Base
+    base: Base | Ground
     rewards: dict[str, Rewards]
     groups: tuple[str, ...]
     profile: Profile
     seed: int
-    reference: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    _held: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def reference(self) -> PreTrainedModel:
+        """The reference policy."""
+        self._hold()
+        return self._held["model"]
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Its tokenizer."""
+        self._hold()
+        return self._held["tokenizer"]
+
+    def _hold(self):
+        if not self._held:
+            model, tokenizer = load_policy(self.base.reference, cpu=self.profile.cpu, bf16=self.profile.base_bf16)
+            self._held.update(model=model, tokenizer=tokenizer)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -92,7 +110,14 @@ class Making:
 
     def _train(self, method, rewards, groups, folder, beta, **more):
         base, profile = self.base, self.profile
+        if not profile.cpu:
+            # A trainer loads its own; on a GPU there is no room for another.
+            self._held.clear()
+            _free()
         train(method, rewards, groups, base.train, base.reference, profile, folder, seed=self.seed, beta=beta, **more)
+
+        if not profile.cpu:
+            _free()
 
     def _members(self, beta, folder):
         """Train a policy for every group alone; soup, product and regret share them."""
@@ -168,3 +193,9 @@ class Making:
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / name, {"groups": list(self.learned), **found})
+
+
+def _free():
+    """Give back what nobody refers to any more."""
+    gc.collect()
+    torch.cuda.empty_cache()

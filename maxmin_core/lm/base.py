@@ -6,6 +6,7 @@ Chapters 8 and 9.
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from .results import base_folder
 from .sentiment import Sentiment
 from .texts import Texts, write_texts
 
-__all__ = ["Base", "prepare"]
+__all__ = ["Base", "Ground", "prepare"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,32 @@ class Base:
     reference: Path
     gold: Sentiment
     features: TextFeatures
+    pool: Texts
+    train: list[Prompt]
+    baseline: Texts
+
+
+class Ground(NamedTuple):
+    """Hold what training and judging a policy begin with, wherever the rewards are from.
+
+    Parameters
+    ----------
+    reference : Path
+        The saved reference policy.
+    pool : Texts
+        What the reference wrote on prompts to train with: rewards are calibrated over it.
+    train : list of Prompt
+        Prompts to train with.
+    baseline : Texts
+        One text of the reference on each prompt that policies are judged on.
+
+    Examples
+    --------
+    >>> Ground._fields
+    ('reference', 'pool', 'train', 'baseline')
+    """
+
+    reference: Path
     pool: Texts
     train: list[Prompt]
     baseline: Texts

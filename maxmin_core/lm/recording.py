@@ -66,14 +66,21 @@ def record_study(
     """
     units = list(study.units())
     bases = {base_folder(unit.profile(profile), root): unit for unit in units}
+    jobs: list[tuple[Any, tuple[str, ...]]]
+    jobs = [(unit, methods) for unit in units for methods in _apart(unit.part.methods)]
     # Spawned, not forked: torch's threads do not survive a fork.
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for work, things in ((_prepare, list(bases.values())), (_run, units)):
-            waiting = {pool.submit(work, thing, profile, root): thing for thing in things}
+        # What all methods of a seed share, their rewards, is learned once, before they train side by side.
+        shared: list[tuple[Any, tuple[str, ...]]] = [(unit, ()) for unit in units]
+        stages: list[tuple[Callable[..., None], list[tuple[Any, tuple[str, ...]]]]]
+        stages = [(_prepare, [(unit, ()) for unit in bases.values()]), (_run, shared), (_run, jobs)]
+        for work, things in stages:
+            waiting = {pool.submit(work, unit, methods, profile, root): (unit, methods) for unit, methods in things}
             for done, future in enumerate(as_completed(waiting), start=1):
                 future.result()
-                unit = waiting[future]
-                say(f"[{study.name}] {unit.part.label}, seed {unit.seed} ({done} of {len(things)})")
+                unit, methods = waiting[future]
+                what = ", ".join((unit.part.label, f"seed {unit.seed}", *methods))
+                say(f"[{study.name}] {what} ({done} of {len(things)})")
     path = Path(book) / "studies" / f"{study.name}.json"
     kept = {
         "study": study.name,
@@ -128,9 +135,16 @@ def rerun(
     return made, deviation(kept["runs"], made)
 
 
-def _prepare(unit, profile, root):
+def _apart(methods):
+    """Divide methods into those that can be made side by side: what needs the groups' own policies shares these."""
+    sharing = ("soup", "product", "regret")
+    together = tuple(method for method in methods if method.partition("@")[0] in sharing)
+    return [*((method,) for method in methods if method not in together), *([together] if together else [])]
+
+
+def _prepare(unit, methods, profile, root):
     prepare(unit.profile(profile), root)
 
 
-def _run(unit, profile, root):
-    run_methods(unit.part.setting, unit.profile(profile), root, seed=unit.seed, methods=unit.part.methods)
+def _run(unit, methods, profile, root):
+    run_methods(unit.part.setting, unit.profile(profile), root, seed=unit.seed, methods=methods)

@@ -25,7 +25,17 @@ from ._devices import see_one_gpu
 from .corpus import from_hub
 from .profiles import Profile
 
-__all__ = ["BEGIN", "END", "PAD", "UNKNOWN", "last_checkpoint", "make_gpt2", "make_tokenizer", "train_reference"]
+__all__ = [
+    "BEGIN",
+    "END",
+    "PAD",
+    "UNKNOWN",
+    "last_checkpoint",
+    "load_pretrained",
+    "make_gpt2",
+    "make_tokenizer",
+    "train_reference",
+]
 
 see_one_gpu()
 
@@ -169,8 +179,6 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
 
-    if profile.model is not None and profile.revision is None:
-        raise ValueError(f"profile: expected a pinned revision of {profile.model}, got none")
     texts = list(dict.fromkeys(texts))
     tokenizer: Any
     model: Any
@@ -180,16 +188,8 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
         texts = [text for text in texts if known.issuperset(text.split())]
         shape = {"layers": profile.layers, "width": profile.width, "heads": profile.heads}
         model = make_gpt2(tokenizer, positions=1 + profile.longest + 1, seed=seed, **shape)
-    elif profile.model.startswith("package:"):
-        from .pretrained import from_package
-
-        tokenizer, model = from_package(profile.model.removeprefix("package:"), str(profile.revision))[::-1]
     else:
-        with from_hub(profile.model):
-            tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
-            # In 32 bits, whatever the file holds: in 16 a step of training is mostly rounded away.
-            how: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
-            model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, **how)
+        model, tokenizer = load_pretrained(profile)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if len(texts) < 40:
@@ -239,6 +239,64 @@ def train_reference(texts: Sequence[str], profile: Profile, folder: Path, *, see
     for checkpoint in folder.glob("checkpoint-*"):
         shutil.rmtree(checkpoint)
     return perplexity
+
+
+def load_pretrained(profile: Profile) -> tuple[Any, Any]:
+    """Load the pretrained model of a profile: a package's, one of the hub at a commit, or one in a folder.
+
+    Parameters
+    ----------
+    profile : Profile
+        With a model.
+
+    Returns
+    -------
+    model : PreTrainedModel
+        In 32 bits, whatever the file holds: in 16 a step of training is mostly rounded away.
+    tokenizer : PreTrainedTokenizerBase
+        Pads on the left, by a token of its own or else the end-of-text token.
+
+    Raises
+    ------
+    ValueError
+        Where there is no model, a hub model is not pinned, or has no safetensors.
+    OSError
+        When the hub is out of reach.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> load_pretrained(find_profile("gpu-large"))
+    Traceback (most recent call last):
+    ValueError: profile: expected a pinned revision of allenai/tulu-2-7b, got none
+    """
+    if profile.model is None:
+        raise ValueError(f"profile: expected one with a pretrained model, got {profile.name}")
+    local = Path(profile.model).is_dir()
+    if profile.revision is None and not local:
+        raise ValueError(f"profile: expected a pinned revision of {profile.model}, got none")
+    tokenizer: Any
+    model: Any
+    if profile.model.startswith("package:"):
+        from .pretrained import from_package
+
+        model, tokenizer = from_package(profile.model.removeprefix("package:"), str(profile.revision))
+    else:
+        if local and not list(Path(profile.model).glob("*.safetensors")):
+            raise ValueError(f"profile: expected safetensors in {profile.model}, got none")
+        with from_hub(profile.model):
+            tokenizer = AutoTokenizer.from_pretrained(profile.model, revision=profile.revision, padding_side="left")
+            how: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32}
+            try:
+                model = AutoModelForCausalLM.from_pretrained(profile.model, revision=profile.revision, **how)
+            except OSError as error:
+                if "safetensors" not in str(error):
+                    raise
+                told = f"profile: expected safetensors of {profile.model} at {profile.revision}, got none"
+                raise ValueError(told) from error
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
 
 
 def last_checkpoint(folder: Path, written_last: str) -> str | None:

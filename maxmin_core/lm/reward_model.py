@@ -194,9 +194,9 @@ def train_reward_model(
     tokenizer = AutoTokenizer.from_pretrained(reference, padding_side="right")
     if not (folder / "done.json").exists():
         torch.manual_seed(seed)
-        model = load_scorer(reference, bf16=profile.base_bf16)
+        model = load_scorer(reference, bf16=profile.base_bf16 or profile.reward_bf16)
         options: dict[str, Any] = {}
-        if profile.lora or profile.base_bf16:
+        if profile.lora or profile.base_bf16 or profile.reward_bf16:
             # A head of its own for every group, trained with the adapter.
             options["peft_config"] = adapters(profile, "SEQ_CLS", modules_to_save=["score"])
         trainer = RewardTrainer(
@@ -237,5 +237,6 @@ def train_reward_model(
             write_json(folder / "done.json", {"pairs": len(chosen), "steps": trainer.state.global_step})
         trainer.accelerator.wait_for_everyone()
     if profile.lora:
-        return load_adapters([folder], ["default"], cpu=profile.cpu, bf16=profile.base_bf16), tokenizer
+        bf16 = profile.base_bf16 or profile.reward_bf16
+        return load_adapters([folder], ["default"], cpu=profile.cpu, bf16=bf16), tokenizer
     return load_scorer(folder).eval().to("cpu" if profile.cpu else "cuda"), tokenizer

@@ -103,6 +103,8 @@ class Study:
         What is run.
     criteria : tuple of str
         What would count as which answer; written before the runs.
+    profile : str
+        A key of ``PROFILES``: in which it is recorded. CI makes runs of ``cpu`` again.
 
     Examples
     --------
@@ -115,6 +117,7 @@ class Study:
     question: str
     parts: tuple[Part, ...]
     criteria: tuple[str, ...] = ()
+    profile: str = "cpu"
 
     def units(self) -> Iterator[Unit]:
         """Return what is to be made, seed after seed.

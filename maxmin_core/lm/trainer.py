@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from accelerate import PartialState
+from accelerate.utils import DistributedType
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
@@ -60,7 +62,7 @@ def make_trainer(
     ------
     ValueError
         When prompts leave no room, or are chats without a template; when the reference is an adapter, or the profile's
-        settings of adapters or of texts at once do not fit together.
+        settings of adapters, of texts at once or of a divided model do not fit together.
 
     Examples
     --------
@@ -91,15 +93,21 @@ def make_trainer(
     options: dict[str, Any] = {}
     if profile.lora:
         options["peft_config"] = adapters(profile, "CAUSAL_LM")
+    configuration = _configuration(profile, folder, seed, profile.beta if beta is None else beta, kind, called)
+    if profile.fsdp and profile.cpu:
+        _divide_on_processors(configuration)
     trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
         model,
         called,
-        _configuration(profile, folder, seed, profile.beta if beta is None else beta, kind, called),
+        configuration,
         train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
         processing_class=tokenizer,
         callbacks=[*callbacks],
         **options,
     )
+    if profile.fsdp and not trainer.accelerator.is_fsdp2:
+        found = trainer.accelerator.distributed_type.value
+        raise ValueError(f"profile: expected a model that is divided among processes (fsdp), got {found}")
     if trainer.ref_model is not None:
         # The trainer has loaded it by itself.
         count_by_mask(trainer.accelerator.unwrap_model(trainer.ref_model))
@@ -140,13 +148,20 @@ def adapters(profile: Profile, task: str, **options: Any) -> Any:
     """
     from peft import LoraConfig
 
-    if profile.base_bf16 and not profile.lora:
+    if (profile.base_bf16 or profile.reward_bf16) and not profile.lora:
         raise ValueError("profile: expected adapters (lora above 0) on a base in 16 bits, as nothing is trained there")
     if profile.base_bf16 and profile.vllm:
         raise ValueError("profile: expected a base in 32 bits with vLLM, which merges adapters into it, got base_bf16")
     return LoraConfig(
         r=profile.lora, lora_alpha=profile.lora_alpha, target_modules="all-linear", task_type=task, **options
     )
+
+
+def _divide_on_processors(configuration):
+    """Let processes without a GPU divide the model, too, so that it can be tried: unasked, they would each copy it."""
+    # Only asked for its device, the configuration joins the processes.
+    _ = configuration.device
+    PartialState._shared_state["distributed_type"] = DistributedType.MULTI_GPU
 
 
 class _OfGroup:
@@ -173,10 +188,18 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
             f"profile: expected texts_at_once to divide {texts} texts a step, and {processes} processes to divide it, "
             f"got {at_once}"
         )
-    options = {}
+    options: dict[str, Any] = {}
+    if profile.fsdp:
+        if not profile.lora or profile.base_bf16:
+            raise ValueError("profile: expected adapters (lora above 0) on a base in 32 bits with fsdp")
+        if processes == 1:
+            raise ValueError("profile: expected several processes for fsdp, started by torchrun, got one")
+        # Blocks as the model's makers name them.
+        options |= {"fsdp": True, "fsdp_config": {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}}
     if kind != "rloo":
         # The sum over a text's tokens, as RLOO has it, up to a factor that the optimiser divides out.
-        options = {"loss_type": "dr_grpo", "scale_rewards": "none", "reward_weights": [1 / len(rewards)] * len(rewards)}
+        options |= {"loss_type": "dr_grpo", "scale_rewards": "none"}
+        options["reward_weights"] = [1 / len(rewards)] * len(rewards)
         options["multi_objective_aggregation"] = "normalize_then_sum" if kind == "grpo_scaled" else "sum_then_normalize"
     return (RLOOConfig if kind == "rloo" else GRPOConfig)(
         **options,
@@ -207,6 +230,7 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         ddp_backend="gloo" if profile.cpu and processes > 1 else None,
         activation_checkpointing=profile.gradient_checkpointing,
         use_vllm=profile.vllm,
+        vllm_mode="colocate",
     )
 
 

@@ -132,6 +132,13 @@ class TestJudge:
         assert judge([claim()], [run() | {"lacks": ["llmfao"]}]).status[0] == "not recorded"
         assert judge(ledger, [run(2)]).status[0] == "reproduced"
 
+    def test_what_a_kept_study_measured_is_judged_where_it_is_shown(self):
+        of_study = claim(needs="gpu", study="pretrained")
+        assert judge([of_study], [run(2, profile="smoke")]).status[0] == "reproduced"
+        nothing = run(2, profile="cpu") | {"claims": {}}
+        judged = judge([of_study], [nothing])
+        assert judged.status[0] == "not run (needs a GPU)" and len(failed(judged)) == 0
+
     def test_not_recorded_fails(self):
         judged = judge([claim()], [run()])
         assert (judged.status[0], judged.value[0], len(failed(judged))) == ("not recorded", None, 1)

@@ -23,6 +23,7 @@ PAGES = [
     "notebooks/07_robustness.html",
     "notebooks/08_training.html",
     "notebooks/09_optimum.html",
+    "notebooks/10_up_to_scale.html",
     "notebooks/11_real_people.html",
     "book/lecturers.html",
     "book/students.html",

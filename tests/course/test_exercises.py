@@ -247,6 +247,24 @@ def corners(low, high):
     ),
     **PEOPLE,
 }
+ANSWERS["ex-thin"] = (
+    "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+    "def no_longer_smaller(n_in, n_out):\n    return -(-n_in * n_out // (n_in + n_out))",
+    {
+        "one matrix": "def adapter_size(n_in, n_out, rank):\n    return rank * n_in\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return n_out",
+        "rounded down": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return n_in * n_out // (n_in + n_out)",
+    },
+)
+ANSWERS["ex-fit"] = (
+    "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 4 * a * groups",
+    {
+        "no moments": "def bytes_of(n, a, groups):\n    return 6 * n + 8 * a + 4 * a * groups",
+        "bases for all": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
+        "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
+    },
+)
 WRONG = [(exercise, mistake) for exercise, (_, wrong) in ANSWERS.items() for mistake in wrong]
 
 

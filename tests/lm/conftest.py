@@ -65,3 +65,24 @@ def rewards(sentiment, texts):
     parameters[0, 0], parameters[1, 1] = 1.0, -1.0
     features = TextFeatures.fit(sentiment, prompts, completions)
     return Rewards(features, parameters, [0.8, 0.2]).calibrated(prompts, completions)
+
+
+@pytest.fixture(scope="session")
+def llama_folder(tmp_path_factory):
+    """A tiny Llama of random weights, with its tokenizer."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from maxmin_core.lm.reference import make_tokenizer
+
+    folder = tmp_path_factory.mktemp("llama")
+    tokenizer = make_tokenizer(["a b c d e f", "p0 p1 p2 p3"], 10)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=16, initializer_range=0.2, **shape, **special
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

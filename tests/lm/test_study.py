@@ -7,7 +7,7 @@ from maxmin_core import cli
 from maxmin_core.lm import studies, study
 from maxmin_core.lm.experiment import load_rewards, run_methods
 from maxmin_core.lm.profiles import find_profile
-from maxmin_core.lm.recording import record_study, rerun
+from maxmin_core.lm.recording import _apart, record_study, rerun
 from maxmin_core.lm.results import run_folder
 from maxmin_core.lm.settings import SETTINGS
 from maxmin_core.lm.studies import STUDIES, find_study, load_study
@@ -42,7 +42,7 @@ class TestRecordStudy:
             "smoke",
             "abc",
         )
-        assert len(kept["runs"]) == 3 + 3 + 2 + 2 and said[-1].endswith("(4 of 4)") and len(said) == 5
+        assert len(kept["runs"]) == 3 + 3 + 2 + 2 and said[-1].endswith("(6 of 6)") and len(said) == 1 + 4 + 6
         for run in kept["runs"]:
             assert np.isfinite([*run["value"], run["kl"], run["seconds"]]).all() and run["setting"] == "1:1"
             assert ("weights" in run) == (run["method"] != "reference")
@@ -53,6 +53,11 @@ class TestRecordStudy:
                 and len(run["learned"]) == learned
                 and ("assigned_right" in run) == (learned == 2)
             )
+
+    def test_methods_that_share_policies_are_made_one_after_the_other(self):
+        made = ("equal", "soup", "maxmin", "product@0.3", "regret", "choice")
+        assert _apart(made) == [("equal",), ("maxmin",), ("choice",), ("soup", "product@0.3", "regret")]
+        assert _apart(("single",)) == [("single",)]
 
     def test_the_numbers_are_those_of_the_runs(self, recorded):
         folder, path, _ = recorded
