@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= cpu
+SOLUTIONS ?= yes
 CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-chrome-stable 2>/dev/null | head -n 1)
 
 export OMP_NUM_THREADS := 1
@@ -14,8 +15,9 @@ export OMP_NUM_THREADS := 1
 help:  ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
 
-book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look)
-	@$(BIN)/maxmin build --profile $(PROFILE)
+book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look; SOLUTIONS=no for a class)
+	@$(if $(filter yes no,$(SOLUTIONS)),,$(error SOLUTIONS: expected yes or no, got $(SOLUTIONS)))
+	@$(BIN)/maxmin build --profile $(PROFILE) $(if $(filter no,$(SOLUTIONS)),--without-solutions)
 
 # What needs no language model, no notebook and no browser.
 FAST := --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm

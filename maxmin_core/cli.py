@@ -23,7 +23,7 @@ from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
 from .book.running import QUIET, ChapterError, execute, hardware, run
-from .book.site import SiteError, judge_runs, render
+from .book.site import SUFFIX, SiteError, judge_runs, render
 from .course.commands import add_course
 from .course.commands import check as check_assignment
 from .lm import require_lm
@@ -78,6 +78,11 @@ def _parser():
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
+    def with_solutions(sub):
+        sub.add_argument(
+            "--without-solutions", action="store_true", help="leave the solutions of exercises out, for a class"
+        )
+
     sub = command(
         "run",
         _run,
@@ -89,6 +94,7 @@ def _parser():
     sub = command("build", _build, "Run what changed, judge the claims, render the pages; make book calls this.")
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
+    with_solutions(sub)
     sub = command("train", _train, "Train the policies of the language-model experiment; resumes what was interrupted.")
     with_profile(sub)
     sub.add_argument(
@@ -107,6 +113,7 @@ def _parser():
     with_profile(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
+    with_solutions(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)
     with_seed(sub)
@@ -146,7 +153,7 @@ def _run(options):
 def _pages(options):
     root = find_root()
     _say("[pages] rendering")
-    page = render(root, _folder(root, options.profile))
+    page = render(root, _folder(root, options.profile), solutions=not options.without_solutions)
     _say(f"[pages] done: {page.relative_to(root)}")
 
 
@@ -254,6 +261,7 @@ def _build(options):
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
         command += ["rerun=1"] * ("CI" in os.environ)
+        command += ["solutions=no"] * options.without_solutions
         command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "progress", "reason", "rules"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         with subprocess.Popen(
@@ -271,7 +279,8 @@ def _build(options):
     judged = judge_runs(root, folder)
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due)} of {len(judged)} claims were due, and hold as the ledger says")
-    _say(f"the book: {(folder / 'html' / 'index.html').as_uri()}")
+    html = f"html{SUFFIX if options.without_solutions else ''}"
+    _say(f"the book: {(folder / html / 'index.html').as_uri()}")
 
 
 def _report(options):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
 from . import require_book
+from ._solutions import without_solutions
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
 from .chapters import all_chapters, read_metrics
@@ -18,7 +19,10 @@ from .reference import reference_pages
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SiteError", "judge_runs", "render", "stage"]
+__all__ = ["SUFFIX", "SiteError", "judge_runs", "render", "stage"]
+
+# Of what a build without solutions makes, so that it replaces no other.
+SUFFIX = "-without-solutions"
 
 
 class SiteError(Exception):
@@ -53,7 +57,7 @@ def judge_runs(root: Path, folder: Path) -> "pd.DataFrame":
     return judge(ledger, [run for run in read_metrics(folder) if run["chapter"] in known])
 
 
-def stage(root: Path, folder: Path) -> Path:
+def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     """Lay out the book's source: prose, executed chapters, assignments, tables of what was measured, the reference.
 
     A file whose content did not change keeps its time, so that Sphinx reads only what is new.
@@ -64,13 +68,15 @@ def stage(root: Path, folder: Path) -> Path:
         The project's folder.
     folder : Path
         Where the chapters ran; the source goes into its ``source/``.
+    solutions : bool, optional
+        Whether the exercises come with their solutions. Without them the source goes into ``source-without-solutions/``.
 
     Returns
     -------
     Path
         The folder of the source.
     """
-    source = folder / "source"
+    source = folder / f"source{'' if solutions else SUFFIX}"
     metrics = {run["chapter"]: run for run in read_metrics(folder)}
     chapters = all_chapters(root)
     pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
@@ -78,6 +84,7 @@ def stage(root: Path, folder: Path) -> Path:
     pages = {path.relative_to(root): content for path, content in pages.items()}
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
+        notebook = notebook if solutions else without_solutions(notebook)
         pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
     pages |= assignment_pages(root)
     generated = Path("book") / "_generated"
@@ -104,7 +111,7 @@ def stage(root: Path, folder: Path) -> Path:
     return source
 
 
-def render(root: Path, folder: Path) -> Path:
+def render(root: Path, folder: Path, solutions: bool = True) -> Path:
     """Judge the claims, then stage and render the book, every warning an error.
 
     Parameters
@@ -113,6 +120,8 @@ def render(root: Path, folder: Path) -> Path:
         The project's folder.
     folder : Path
         Where the chapters ran; the pages go into its ``html/``.
+    solutions : bool, optional
+        Whether the exercises come with their solutions. Without them the pages go into ``html-without-solutions/``.
 
     Returns
     -------
@@ -131,8 +140,9 @@ def render(root: Path, folder: Path) -> Path:
     ]
     if broken:
         raise SiteError("claims that do not hold:\n" + "\n".join(broken))
-    source, work = stage(root, folder), folder / "render"
-    log = folder / "logs" / "pages.log"
+    kind = "" if solutions else SUFFIX
+    source, work = stage(root, folder, solutions), folder / f"render{kind}"
+    log = folder / "logs" / f"pages{kind}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
     # --all: Sphinx alone would neither repeat the warnings of a page that it has read nor copy a changed style sheet.
@@ -143,7 +153,7 @@ def render(root: Path, folder: Path) -> Path:
     if done.returncode:
         told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
         raise SiteError("rendering failed:\n" + "\n".join([*(told or output.splitlines())[-20:], f"see {log}"]))
-    html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
+    html, fresh, old = (folder / f"html{kind}{state}" for state in ("", ".partial", ".old"))
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.copytree(work / "_build" / "html", fresh)
