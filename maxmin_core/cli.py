@@ -22,6 +22,8 @@ from .audit.commands import add_audit
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
+from .book.commands import add_print
+from .book.printing import PrintError
 from .book.running import QUIET, ChapterError, execute, hardware, run
 from .book.site import SUFFIX, SiteError, judge_runs, render
 from .course.commands import add_course
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return options.command(options) or 0
-    except (ChapterError, SiteError, ValueError, OSError) as error:
+    except (ChapterError, PrintError, SiteError, ValueError, OSError) as error:
         # Further lines are indented: the build passes them on as part of this error.
         print(f"maxmin: error: {error}".replace("\n", "\n  "), file=sys.stderr)
         return 1
@@ -114,6 +116,8 @@ def _parser():
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     with_solutions(sub)
+    sub = command("print", None, "Make a PDF, an ePub or slides of the rendered pages; make pdf, make epub, make slides.")
+    add_print(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)
     with_seed(sub)

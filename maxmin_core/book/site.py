@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
 from . import require_book
+from ._edition import edition
 from ._solutions import without_solutions
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
@@ -82,6 +83,8 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
     pages |= {path: path.read_bytes() for path in (root / "book").rglob("*") if path.is_file()}
     pages = {path.relative_to(root): content for path, content in pages.items()}
+    config = Path("_config.yml")
+    pages[config] = pages[config].replace(b"{edition}", edition(root)["line"].encode())
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
         notebook = notebook if solutions else without_solutions(notebook)
