@@ -33,7 +33,10 @@ def browser() -> Iterator[Any]:
         chromium = playwright.chromium.launch(executable_path=found, args=arguments)
         try:
             # Nothing is asked of the network.
-            yield chromium.new_context(offline=True, color_scheme="light")
+            context = chromium.new_context(offline=True, color_scheme="light")
+            # A busy machine needs half a minute for the longest page.
+            context.set_default_timeout(300_000)
+            yield context
         finally:
             chromium.close()
 
