@@ -24,6 +24,7 @@ from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
 from .book.commands import add_print
 from .book.printing import PrintError
+from .book.progress import follow
 from .book.running import QUIET, ChapterError, execute, hardware, run
 from .book.site import SUFFIX, SiteError, judge_runs, render
 from .course.commands import add_course
@@ -54,7 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads has seen enough, as in `maxmin report | head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ChapterError, PrintError, SiteError, ValueError, OSError) as error:
         # Further lines are indented: the build passes them on as part of this error.
         print(f"maxmin: error: {error}".replace("\n", "\n  "), file=sys.stderr)
@@ -266,12 +273,11 @@ def _build(options):
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
         command += ["rerun=1"] * ("CI" in os.environ)
         command += ["solutions=no"] * options.without_solutions
-        command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "progress", "reason", "rules"]
+        command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "reason", "rules"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, pass_fds=[lock]
-        ) as pipeline:
-            told = _tell_errors(pipeline.stderr)
+        piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment, pass_fds=[lock], **piped) as pipeline:
+            told = follow(pipeline, folder / "logs" / "build.log")
         if pipeline.returncode:
             logs = folder / "logs"
             with write_whole(logs / "pipeline.log") as partial:
@@ -327,18 +333,6 @@ def _folder(root, profile, seed=0):
 
 def _say(line):
     print(line, flush=True)
-
-
-def _tell_errors(stream):
-    """Pass on the chapters' and pages' own errors as they come; return every line, Snakemake's included."""
-    lines, ours = [], False
-    for line in stream:
-        lines.append(line)
-        # A message of several lines is indented below its first.
-        ours = line.startswith("maxmin: error") or (ours and line.startswith("  "))
-        if ours:
-            print(line, file=sys.stderr, end="", flush=True)
-    return lines
 
 
 @contextmanager
