@@ -9,7 +9,7 @@ CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-ch
 
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env book pdf epub slides check lint test bench links serve lock clean chromium
+.PHONY: help env book pdf epub slides address check lint test bench links serve lock clean chromium
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
@@ -25,6 +25,9 @@ pdf epub slides: env chromium
 pdf:  ## Print the rendered pages into one PDF (SOLUTIONS=yes with solutions)
 epub:  ## Pack them into an ePub (SOLUTIONS=yes with solutions)
 slides:  ## Make slides of every chapter from its figures
+
+address: env  ## Write the repository's address, from _config.yml, into the cells that install on Colab and hubs
+	@$(BIN)/python -m maxmin_core.book.launching
 
 # What needs no language model, no notebook and no browser.
 FAST := --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm

@@ -15,6 +15,7 @@ from ._tables import chapter_table, claim_counts, claims_table, duration, except
 from .assignments import assignment_pages, assignment_tables
 from .chapters import all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
+from .launching import address
 from .reference import reference_pages
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ __all__ = ["SUFFIX", "SiteError", "judge_runs", "render", "stage"]
 
 # Of what a build without solutions makes, so that it replaces no other.
 SUFFIX = "-without-solutions"
+# By which the prose names the repository.
+_ADDRESS = "https://github.com/maxmin-rlhf-companion/maxmin-rlhf-companion"
 
 
 class SiteError(Exception):
@@ -85,6 +88,9 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     pages = {path.relative_to(root): content for path, content in pages.items()}
     config = Path("_config.yml")
     pages[config] = pages[config].replace(b"{edition}", edition(root)["line"].encode())
+    # A fork sets its address once, in _config.yml; the prose names this one.
+    own = (address(root) or _ADDRESS).encode()
+    pages = {path: page.replace(_ADDRESS.encode(), own) if path.suffix == ".md" else page for path, page in pages.items()}
     for chapter in chapters:
         notebook = read_json(folder / "notebooks" / chapter.path.name)
         notebook = notebook if solutions else without_solutions(notebook)
