@@ -123,7 +123,9 @@ def _parser():
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     with_solutions(sub)
-    sub = command("print", None, "Make a PDF, an ePub or slides of the rendered pages; make pdf, make epub, make slides.")
+    sub = command(
+        "print", None, "Make a PDF, an ePub or slides of the rendered pages; make pdf, make epub, make slides."
+    )
     add_print(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)

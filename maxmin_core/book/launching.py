@@ -14,7 +14,7 @@ __all__ = ["address", "install_cell", "main"]
 
 CELL = "1a0c4e11"
 
-_SMALL = '''# Elsewhere, such as on Colab: install what this chapter needs.
+_SMALL = """# Elsewhere, such as on Colab: install what this chapter needs.
 import importlib.util
 
 if importlib.util.find_spec("maxmin_core") is None:
@@ -24,9 +24,9 @@ if importlib.util.find_spec("maxmin_core") is None:
     package = (
         "maxmin-core[chapters] @ git+{address}"
     )
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)'''
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
 
-_WHOLE = '''# Elsewhere, such as on Colab: install what this chapter needs, in the
+_WHOLE = """# Elsewhere, such as on Colab: install what this chapter needs, in the
 # project's folder. The book's page on how to re-run it says how to make the runs.
 import importlib.util
 
@@ -39,7 +39,7 @@ if importlib.util.find_spec("maxmin_core") is None:
     subprocess.run(["git", "clone", "--depth", "1", address, "companion"], check=True)
     os.chdir("companion/notebooks")
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--editable"]
-    subprocess.run([*pip, "..[chapters,lm]"], check=True)'''
+    subprocess.run([*pip, "..[chapters,lm]"], check=True)"""
 
 
 def address(root: Path) -> str:

@@ -151,9 +151,13 @@ def pack_book(root: Path, site: Path, target: Path, about: Mapping[str, str], so
         book.writestr("mimetype", "application/epub+zip", compress_type=zipfile.ZIP_STORED)
         book.writestr("META-INF/container.xml", _CONTAINER)
         book.writestr("book/style.css", style)
-        book.writestr("book/nav.xhtml", _xhtml(about["title"], f'<nav epub:type="toc">{_listed(root, articles, True)}</nav>'))
+        book.writestr(
+            "book/nav.xhtml", _xhtml(about["title"], f'<nav epub:type="toc">{_listed(root, articles, True)}</nav>')
+        )
         for name, body in bodies.items():
-            book.writestr(f"book/{_slug(name)}.xhtml", _xhtml(articles[name][0], f'<div id="{_slug(name)}">{body}</div>'))
+            book.writestr(
+                f"book/{_slug(name)}.xhtml", _xhtml(articles[name][0], f'<div id="{_slug(name)}">{body}</div>')
+            )
         for name, path in images.items():
             book.write(path, f"book/images/{name}")
         book.writestr("book/book.opf", _package(about, bodies, images))
@@ -213,7 +217,13 @@ _CONTAINER = """<?xml version="1.0" encoding="UTF-8"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>
 <rootfile full-path="book/book.opf" media-type="application/oebps-package+xml"/></rootfiles></container>
 """
-_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
+_TYPES = {
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+}
 
 
 def _package(about, bodies, images):
@@ -227,7 +237,9 @@ def _package(about, bodies, images):
         slug = _slug(name)
         items.append(f'<item id="{slug}" href="{slug}.xhtml" media-type="application/xhtml+xml"{told}/>')
     for i, name in enumerate(images):
-        items.append(f'<item id="image-{i}" href="images/{html.escape(name)}" media-type="{_TYPES[Path(name).suffix]}"/>')
+        items.append(
+            f'<item id="image-{i}" href="images/{html.escape(name)}" media-type="{_TYPES[Path(name).suffix]}"/>'
+        )
     spine = "".join(f'<itemref idref="{_slug(name)}"/>' for name in bodies)
     return (
         '<?xml version="1.0" encoding="UTF-8"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0" '
@@ -235,7 +247,7 @@ def _package(about, bodies, images):
         f'<dc:identifier id="id">urn:uuid:{uuid5(NAMESPACE_URL, about["title"])}</dc:identifier><dc:title>{title}</dc:title>'
         f"<dc:creator>{author}</dc:creator><dc:language>en</dc:language><dc:description>{edition}</dc:description>"
         f'<meta property="dcterms:modified">{about["modified"]}</meta></metadata>'
-        f'<manifest>{"".join(items)}</manifest><spine>{spine}</spine></package>'
+        f"<manifest>{''.join(items)}</manifest><spine>{spine}</spine></package>"
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from .._files import read_json, write_whole
 from . import require_book
 from ._edition import edition
+from ._lists import figure_list, reading_time, theorem_list
 from ._solutions import without_solutions
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
@@ -90,9 +91,11 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     pages[config] = pages[config].replace(b"{edition}", edition(root)["line"].encode())
     # A fork sets its address once, in _config.yml; the prose names this one.
     own = (address(root) or _ADDRESS).encode()
-    pages = {path: page.replace(_ADDRESS.encode(), own) if path.suffix == ".md" else page for path, page in pages.items()}
-    for chapter in chapters:
-        notebook = read_json(folder / "notebooks" / chapter.path.name)
+    pages = {
+        path: page.replace(_ADDRESS.encode(), own) if path.suffix == ".md" else page for path, page in pages.items()
+    }
+    notebooks = [read_json(folder / "notebooks" / chapter.path.name) for chapter in chapters]
+    for chapter, notebook in zip(chapters, notebooks, strict=True):
         notebook = notebook if solutions else without_solutions(notebook)
         pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
     pages |= assignment_pages(root)
@@ -105,6 +108,8 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
         "counts": claim_counts(judged),
         "exceptions": exceptions(judged),
         "runs": run_tables(runs, spent),
+        "theorems": theorem_list(chapters, notebooks),
+        "figures": figure_list(chapters, notebooks),
     }
     made |= assignment_tables(root)
     made |= {f"api/{room}": text for room, text in reference_pages().items()}
@@ -188,6 +193,7 @@ def _dress(notebook, run, shows_runs):
     """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
     import nbformat
 
+    reading = reading_time(notebook)
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
@@ -201,6 +207,7 @@ def _dress(notebook, run, shows_runs):
                     "figure": {"caption": told["caption"], "name": told["name"]},
                 }
     badges = {
+        **({"reading time": reading} if reading else {}),
         "profile": run["profile"],
         "run time": duration(run["seconds"]) + (" without its language-model runs" if shows_runs else ""),
         "hardware": run["hardware"],

@@ -56,5 +56,7 @@ def test_the_prose_names_the_repository_by_the_address_that_is_replaced(root):
     from maxmin_core.book.site import _ADDRESS
 
     pages = {path.name: path.read_text(encoding="utf-8") for path in (root / "book").glob("*.md")}
-    named = {link for text in pages.values() for link in re.findall(r"https://github\.com/[\w-]+/maxmin-rlhf[\w-]*", text)}
+    named = {
+        link for text in pages.values() for link in re.findall(r"https://github\.com/[\w-]+/maxmin-rlhf[\w-]*", text)
+    }
     assert named == {_ADDRESS}

@@ -121,7 +121,9 @@ def test_an_epub_is_well_formed_and_has_what_it_lists(small, alone):
         assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)
         assert book.read("mimetype") == b"application/epub+zip"
         files = {name: book.read(name).decode() for name in book.namelist()}
-    trees = {name: ElementTree.fromstring(text) for name, text in files.items() if name.endswith((".xhtml", ".opf", ".xml"))}
+    trees = {
+        name: ElementTree.fromstring(text) for name, text in files.items() if name.endswith((".xhtml", ".opf", ".xml"))
+    }
     listed = [item.get("href") for item in trees["book/book.opf"].iter("{http://www.idpf.org/2007/opf}item")]
     assert {f"book/{name}" for name in listed} | {"book/book.opf", "mimetype", "META-INF/container.xml"} == set(files)
     page = files["book/p-notebooks-01-first.xhtml"]
