@@ -27,9 +27,7 @@ def browser() -> Iterator[Any]:
 
     found = next(filter(None, map(shutil.which, _NAMES)), None)
     if found is None:
-        raise PrintError(
-            "chromium: expected Chromium or Chrome to print with, found none; install it (make chromium, as root)"
-        )
+        raise PrintError("chromium: expected Chromium or Chrome to print with, got none; call make chromium, as root")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
         chromium = playwright.chromium.launch(executable_path=found, args=arguments)

@@ -1,4 +1,4 @@
-"""What a reader looks for by name: theorems by their titles, figures by their captions; and how long a chapter says it takes."""
+"""What a reader looks for: theorems by their titles, figures by their captions, how long a chapter takes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ def figure_list(chapters: "Sequence[Chapter]", notebooks: Sequence[Mapping[str, 
 
 
 def reading_time(notebook: Mapping[str, Any]) -> str:
-    """Return how long a chapter says that it takes to read, such as ``"about two hours"``; nothing where it does not say."""
+    """Return how long a chapter says that it takes to read, such as ``"about two hours"``; empty where it does not."""
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown" and (told := _TIME.search("".join(cell["source"]))):
             return " ".join(told[1].split())

@@ -1,7 +1,7 @@
 """What a lecturer leaves out of the pages: the solutions of exercises.
 
-The answers of a chapter's quiz stay. Nobody hands in a quiz; its answers explain, and without them a student cannot know whether a
-section was understood. Exercises are what a class is set.
+The answers of a chapter's quiz stay. Nobody hands in a quiz; its answers explain, and without them a student cannot
+know whether a section was understood. Exercises are what a class is set.
 """
 
 import re

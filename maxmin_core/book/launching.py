@@ -1,6 +1,7 @@
 """The repository's address, which stands in `_config.yml` alone: pages and chapters take it from there.
 
-`make address` writes it into the cell that every chapter begins with: on Colab or a hub, it installs what the chapter needs.
+`make address` writes it into the cell that every chapter begins with. On Colab or a hub, that cell installs what the
+chapter needs.
 """
 
 import json

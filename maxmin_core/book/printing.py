@@ -205,10 +205,9 @@ def _listed(root, articles, epub):
     """Return the contents as nested lists of links, as both formats want them."""
     lines = []
     for caption, names in contents(root):
-        links = "".join(
-            f'<li><a href="{_slug(name) + ".xhtml" if epub else "#" + _slug(name)}">{html.escape(articles[name][0])}</a></li>'
-            for name in names
-        )
+        places = [f"{_slug(name)}.xhtml" if epub else f"#{_slug(name)}" for name in names]
+        titles = [html.escape(articles[name][0]) for name in names]
+        links = "".join(f'<li><a href="{place}">{title}</a></li>' for place, title in zip(places, titles, strict=True))
         lines.append(f"<li><span>{html.escape(caption)}</span><ol>{links}</ol></li>" if caption else links)
     return f"<ol>{''.join(lines)}</ol>"
 
@@ -244,7 +243,8 @@ def _package(about, bodies, images):
     return (
         '<?xml version="1.0" encoding="UTF-8"?><package xmlns="http://www.idpf.org/2007/opf" version="3.0" '
         'unique-identifier="id"><metadata xmlns:dc="http://purl.org/dc/elements/1.1/">'
-        f'<dc:identifier id="id">urn:uuid:{uuid5(NAMESPACE_URL, about["title"])}</dc:identifier><dc:title>{title}</dc:title>'
+        f'<dc:identifier id="id">urn:uuid:{uuid5(NAMESPACE_URL, about["title"])}</dc:identifier>'
+        f"<dc:title>{title}</dc:title>"
         f"<dc:creator>{author}</dc:creator><dc:language>en</dc:language><dc:description>{edition}</dc:description>"
         f'<meta property="dcterms:modified">{about["modified"]}</meta></metadata>'
         f"<manifest>{''.join(items)}</manifest><spine>{spine}</spine></package>"

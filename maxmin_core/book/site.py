@@ -74,7 +74,7 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     folder : Path
         Where the chapters ran; the source goes into its ``source/``.
     solutions : bool, optional
-        Whether the exercises come with their solutions. Without them the source goes into ``source-without-solutions/``.
+        Whether the exercises come with their solutions; without them, ``source-without-solutions/`` is the folder.
 
     Returns
     -------

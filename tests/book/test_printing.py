@@ -15,14 +15,17 @@ from maxmin_core.book.slides import make_slides
 ABOUT = {"title": "A & B", "author": "Team", "edition": "Version 1", "modified": "2026-01-01T00:00:00Z"}
 WORDS = "".join(f"<th>column{i}</th>" for i in range(22))
 FIRST = f"""<section id="a"><h1>1. First<a class="headerlink" href="#a">#</a></h1>
-<div class="proof theorem admonition" id="thm-one"><p class="admonition-title"><span class="caption-number">Theorem 1.1 </span></p>
-<section id="proof-content"><p>It <em>holds</em>: <span class="math notranslate nohighlight">\\(x &lt; \\frac12\\)</span>.</p></section></div>
+<div class="proof theorem admonition" id="thm-one">
+<p class="admonition-title"><span class="caption-number">Theorem 1.1 </span></p>
+<section id="proof-content"><p>It <em>holds</em>: <span class="math">\\(x &lt; \\frac12\\)</span>.</p></section></div>
 <section id="b"><h2>1.1. A picture</h2><figure id="fig-one"><img alt="A blue square" src="../_images/square.svg">
-<figcaption><p><span class="caption-number">Fig. 1.1 </span>Where <span class="math">\\(x\\)</span> is.</p></figcaption></figure></section>
+<figcaption><p><span class="caption-number">Fig. 1.1 </span>Where <span class="math">\\(x\\)</span> is.</p></figcaption>
+</figure></section>
 <div class="pst-scrollable-table-container"><table class="table"><tr>{WORDS}</tr></table></div>
 <div class="cell"><details class="admonition hide"><summary>Show</summary><pre>folded = 1</pre></details></div>
 <div class="exercise admonition" id="ex-a"><p>Ask.</p></div>
-<div class="solution dropdown admonition" id="proof-content"><p class="admonition-title">Solution</p><p>vierzig</p></div>
+<div class="solution dropdown admonition" id="proof-content">
+<p class="admonition-title">Solution</p><p>vierzig</p></div>
 <div class="admonition dropdown tip"><p class="admonition-title">Answer</p><p>sieben</p></div>
 <section id="c"><h2>What we saw</h2><ul><li>All is <span class="math">\\(x^2\\)</span>.</li></ul></section></section>"""
 SECOND = """<section id="a"><h1>Second</h1><p>See <a href="../notebooks/01_first.html#thm-one">the theorem</a>,
@@ -42,13 +45,14 @@ def small(root, tmp_path, browser):
     shutil.copytree(root / "book" / "_static" / "mathjax", site / "_static" / "mathjax")
     for name in ("maxmin.css", "pygments.css"):
         shutil.copy(root / "book" / "_static" / "maxmin.css", site / "_static" / name)
-    square = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><rect width="40" height="40" fill="blue"/></svg>'
+    size = 'width="40" height="40"'
+    square = f'<svg xmlns="http://www.w3.org/2000/svg" {size}><rect {size} fill="blue"/></svg>'
     (site / "_images" / "square.svg").write_text(square)
     for name, body in (("notebooks/01_first", FIRST), ("book/second", SECOND)):
         (site / f"{name}.html").write_text(
             '<!DOCTYPE html><html data-theme="light"><head><meta charset="utf-8">'
-            '<link rel="stylesheet" href="../_static/maxmin.css?v=1"></head><body><aside class="bd-sidebar">side</aside>'
-            f'<article class="bd-article">{body}</article></body></html>'
+            '<link rel="stylesheet" href="../_static/maxmin.css?v=1"></head><body>'
+            f'<aside class="bd-sidebar">side</aside><article class="bd-article">{body}</article></body></html>'
         )
     cells = [nbformat.v4.new_markdown_cell("# First", id="t")]
     metadata = {"maxmin": {"question": "Is it so?"}}
