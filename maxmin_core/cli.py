@@ -88,9 +88,7 @@ def _parser():
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
     def with_solutions(sub):
-        sub.add_argument(
-            "--without-solutions", action="store_true", help="leave the solutions of exercises out, for a class"
-        )
+        sub.add_argument("--without-solutions", action="store_true", help="leave solutions of exercises out")
 
     sub = command(
         "run",
@@ -273,8 +271,7 @@ def _build(options):
         # included. Two chapters share two cores: each kernel keeps to one thread.
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
-        command += ["rerun=1"] * ("CI" in os.environ)
-        command += ["solutions=no"] * options.without_solutions
+        command += ["rerun=1"] * ("CI" in os.environ) + ["solutions=no"] * options.without_solutions
         command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "reason", "rules"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -291,8 +288,7 @@ def _build(options):
     judged = judge_runs(root, folder)
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due)} of {len(judged)} claims were due, and hold as the ledger says")
-    html = f"html{SUFFIX if options.without_solutions else ''}"
-    _say(f"the book: {(folder / html / 'index.html').as_uri()}")
+    _say(f"the book: {(folder / f'html{SUFFIX * options.without_solutions}' / 'index.html').as_uri()}")
 
 
 def _report(options):

@@ -96,8 +96,10 @@ def follow(pipeline: "Popen[str]", log: Path, out: IO[str] | None = None, err: I
         With both of its streams piped, as text.
     log : Path
         The file that keeps everything from its standard output.
-    out, err : file, optional
-        Where to print; default: the standard streams.
+    out : file, optional
+        Where to print how far it is; default: standard output.
+    err : file, optional
+        Where to print errors; default: standard error.
 
     Returns
     -------
