@@ -220,8 +220,7 @@ def _study(options):
     from .lm.studies import find_study
 
     study, root = find_study(options.name), find_root()
-    folder = _folder(root, options.profile)
-    book = root / "book" if options.profile == "cpu" else folder
+    book = root / "book" if options.profile == "cpu" else _folder(root, options.profile)
     runs = root / "_build" / "lm"
     if options.rerun:
         made, far = rerun(study, options.profile, runs, book, commit=_git("rev-parse", "HEAD"))
