@@ -4,18 +4,30 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PROFILE ?= cpu
+SOLUTIONS ?=
 CHROMIUM := $(shell command -v chromium chromium-browser google-chrome google-chrome-stable 2>/dev/null | head -n 1)
 
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env book check lint test bench links serve lock clean chromium
+.PHONY: help env book pdf epub slides address check lint test bench links serve lock clean chromium
 .DEFAULT_GOAL := help
 
 help:  ## Show what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
 
-book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look)
-	@$(BIN)/maxmin build --profile $(PROFILE)
+book: env  ## Run what changed, judge the claims, render the pages (PROFILE=smoke for a quick look; SOLUTIONS=no for a class)
+	@$(if $(filter-out yes no,$(SOLUTIONS)),$(error SOLUTIONS: expected yes or no, got $(SOLUTIONS)))
+	@$(BIN)/maxmin build --profile $(PROFILE) $(if $(filter no,$(SOLUTIONS)),--without-solutions)
+
+# Made of the pages that `make book` has rendered; without solutions unless SOLUTIONS=yes is asked for here.
+pdf epub slides: env chromium
+	@$(BIN)/maxmin print $@ --profile $(PROFILE) $(if $(filter yes,$(SOLUTIONS)),--solutions)
+pdf:  ## Print the rendered pages into one PDF (SOLUTIONS=yes with solutions)
+epub:  ## Pack them into an ePub (SOLUTIONS=yes with solutions)
+slides:  ## Make slides of every chapter from its figures
+
+address: env  ## Write the repository's address, from _config.yml, into the cells that install on Colab and hubs
+	@$(BIN)/python -m maxmin_core.book.launching
 
 # What needs no language model, no notebook and no browser.
 FAST := --ignore=tests/lm --ignore=tests/benchmarks --ignore=maxmin_core/lm

@@ -27,6 +27,8 @@ PROFILE = config.get("profile", "cpu")
 if PROFILE not in PROFILES:
     raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {PROFILE!r}")
 OUT = f"_build/{PROFILE}"
+# `make book SOLUTIONS=no`: pages of their own, beside the others.
+WITHOUT = config.get("solutions", "yes") == "no"
 CHAPTERS = {chapter.number: chapter for chapter in all_chapters(ROOT)}
 MADE = {number: str(made_by(chapter, Path(OUT))) for number, chapter in CHAPTERS.items()}
 PROSE = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "book").rglob("*")) if path.is_file()]
@@ -58,13 +60,14 @@ rule pages:
         ["_config.yml", "_toc.yml", "requirements.lock"],
     output:
         # The pages are swapped in whole, outside of Snakemake's sight: it would delete them before it makes new ones.
-        touch(f"{OUT}/.pages"),
+        touch(f"{OUT}/.pages{site.SUFFIX if WITHOUT else ''}"),
     params:
         profile=PROFILE,
         code=fingerprint(site.__name__),
         reference=documented(),
+        without="--without-solutions" if WITHOUT else "",
     shell:
-        MAXMIN + " pages --profile {params.profile}"
+        MAXMIN + " pages --profile {params.profile} {params.without}"
 
 
 # The language-model runs, for the chapters that show them. Their cache knows settings, code and libraries by itself, and names

@@ -19,8 +19,11 @@ from .audit.commands import add_audit
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
+from .book.commands import add_print
+from .book.printing import PrintError
+from .book.progress import follow
 from .book.running import QUIET, ChapterError, execute, hardware, run
-from .book.site import SiteError, judge_runs, render
+from .book.site import SUFFIX, SiteError, judge_runs, render
 from .course.commands import add_course
 from .course.commands import check as check_assignment
 from .lm import require_lm
@@ -52,8 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options) or 0
-    except (ChapterError, SiteError, ValueError, OSError) as error:
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Who reads has seen enough, as in `maxmin report | head`. Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ChapterError, PrintError, SiteError, ValueError, OSError) as error:
         # Further lines are indented: the build passes them on as part of this error.
         print(f"maxmin: error: {error}".replace("\n", "\n  "), file=sys.stderr)
         return 1
@@ -82,6 +91,9 @@ def _parser():
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
+    def with_solutions(sub):
+        sub.add_argument("--without-solutions", action="store_true", help="leave solutions of exercises out")
+
     sub = command(
         "run",
         _run,
@@ -93,6 +105,7 @@ def _parser():
     sub = command("build", _build, "Run what changed, judge the claims, render the pages; make book calls this.")
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
+    with_solutions(sub)
     sub = command("train", _train, "Train the policies of the language-model experiment; resumes what was interrupted.")
     with_profile(sub, _OF_MODELS)
     sub.add_argument(
@@ -123,6 +136,11 @@ def _parser():
     with_model(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
+    with_solutions(sub)
+    sub = command(
+        "print", None, "Make a PDF, an ePub or slides of the rendered pages; make pdf, make epub, make slides."
+    )
+    add_print(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)
     with_seed(sub)
@@ -162,7 +180,7 @@ def _run(options):
 def _pages(options):
     root = find_root()
     _say("[pages] rendering")
-    page = render(root, _folder(root, options.profile))
+    page = render(root, _folder(root, options.profile), solutions=not options.without_solutions)
     _say(f"[pages] done: {page.relative_to(root)}")
 
 
@@ -187,8 +205,7 @@ def _study(options):
 
     study, root = find_study(options.name), find_root()
     profile = options.profile or study.profile
-    folder = _folder(root, profile)
-    book = root / "book" if profile == study.profile else folder
+    book = root / "book" if profile == study.profile else _folder(root, profile)
     runs = root / "_build" / "lm"
     if options.rerun:
         made, far = rerun(study, profile, runs, book, commit=_git("rev-parse", "HEAD"))
@@ -236,13 +253,12 @@ def _build(options):
         # included. Two chapters share two cores: each kernel keeps to one thread.
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
         command += ["--cores", str(options.cores), "--config", f"profile={options.profile}"]
-        command += ["rerun=1"] * ("CI" in os.environ)
-        command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "progress", "reason", "rules"]
+        command += ["rerun=1"] * ("CI" in os.environ) + ["solutions=no"] * options.without_solutions
+        command += ["--nolock", "--rerun-incomplete", "--keep-going", "--quiet", "host", "reason", "rules"]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
-        with subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, pass_fds=[lock]
-        ) as pipeline:
-            told = _tell_errors(pipeline.stderr)
+        piped = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment, pass_fds=[lock], **piped) as pipeline:
+            told = follow(pipeline, folder / "logs" / "build.log")
         if pipeline.returncode:
             logs = folder / "logs"
             with write_whole(logs / "pipeline.log") as partial:
@@ -254,7 +270,7 @@ def _build(options):
     judged = judge_runs(root, folder)
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due)} of {len(judged)} claims were due, and hold as the ledger says")
-    _say(f"the book: {(folder / 'html' / 'index.html').as_uri()}")
+    _say(f"the book: {(folder / f'html{SUFFIX * options.without_solutions}' / 'index.html').as_uri()}")
 
 
 def _report(options):
@@ -297,18 +313,6 @@ def _folder(root, profile, seed=0):
 
 def _say(line):
     print(line, flush=True)
-
-
-def _tell_errors(stream):
-    """Pass on the chapters' and pages' own errors as they come; return every line, Snakemake's included."""
-    lines, ours = [], False
-    for line in stream:
-        lines.append(line)
-        # A message of several lines is indented below its first.
-        ours = line.startswith("maxmin: error") or (ours and line.startswith("  "))
-        if ours:
-            print(line, file=sys.stderr, end="", flush=True)
-    return lines
 
 
 @contextmanager

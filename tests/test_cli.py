@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -119,3 +121,18 @@ def test_check(tmp_path, monkeypatch, capsys, add_cell):
 def test_check_without_a_file(capsys):
     assert main(["check", "nowhere.ipynb"]) == 1
     assert "notebook: expected a file, got nowhere.ipynb" in capsys.readouterr().err
+
+
+def test_a_reader_who_has_seen_enough_gets_no_complaint(project):
+    # More than a pipe holds.
+    lines = "\n".join(
+        f'- {{id: mini.n{i}, chapter: "01", statement: {"word " * 60}, source: t, page: p, expect: {{equals: [2, 1]}}}}'
+        for i in range(1000)
+    )
+    (project / "book" / "claims.yml").write_text(lines + "\n")
+    metrics = project / "_build" / "cpu" / "metrics"
+    metrics.mkdir(parents=True)
+    (metrics / "01.json").write_text(json.dumps({"chapter": "01", "profile": "cpu", "claims": {}}))
+    command = f"{sys.executable} -m maxmin_core.cli report | head -n 1"
+    done = subprocess.run(command, cwd=project, shell=True, capture_output=True, text=True, check=False)
+    assert len(done.stdout.splitlines()) == 1 and not done.stderr

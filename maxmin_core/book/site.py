@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING
 
 from .._files import read_json, write_whole
 from . import require_book
+from ._edition import edition
 from ._landing import first_screen
+from ._lists import figure_list, reading_time, theorem_list
+from ._solutions import without_solutions
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
 from .chapters import all_chapters, read_metrics
 from .claims import failed, judge, load_ledger
+from .launching import address
 from .reference import reference_pages
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SiteError", "judge_runs", "render", "stage"]
+__all__ = ["SUFFIX", "SiteError", "judge_runs", "render", "stage"]
+
+# Of what a build without solutions makes, so that it replaces no other.
+SUFFIX = "-without-solutions"
+# By which the prose names the repository.
+_ADDRESS = "https://github.com/maxmin-rlhf-companion/maxmin-rlhf-companion"
 
 
 class SiteError(Exception):
@@ -54,7 +63,7 @@ def judge_runs(root: Path, folder: Path) -> "pd.DataFrame":
     return judge(ledger, [run for run in read_metrics(folder) if run["chapter"] in known])
 
 
-def stage(root: Path, folder: Path) -> Path:
+def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     """Lay out the book's source: prose, executed chapters, assignments, tables of what was measured, the reference.
 
     A file whose content did not change keeps its time, so that Sphinx reads only what is new.
@@ -65,21 +74,30 @@ def stage(root: Path, folder: Path) -> Path:
         The project's folder.
     folder : Path
         Where the chapters ran; the source goes into its ``source/``.
+    solutions : bool, optional
+        Whether the exercises come with their solutions; without them, ``source-without-solutions/`` is the folder.
 
     Returns
     -------
     Path
         The folder of the source.
     """
-    source = folder / "source"
+    source = folder / f"source{'' if solutions else SUFFIX}"
     metrics = {run["chapter"]: run for run in read_metrics(folder)}
-    chapters, executed = all_chapters(root), []
+    chapters = all_chapters(root)
     pages = {path: path.read_bytes() for path in [root / "_config.yml", root / "_toc.yml"]}
     pages |= {path: path.read_bytes() for path in (root / "book").rglob("*") if path.is_file()}
     pages = {path.relative_to(root): content for path, content in pages.items()}
-    for chapter in chapters:
-        notebook = read_json(folder / "notebooks" / chapter.path.name)
-        executed.append(notebook)
+    config = Path("_config.yml")
+    pages[config] = pages[config].replace(b"{edition}", edition(root)["line"].encode())
+    # A fork sets its address once, in _config.yml; the prose names this one.
+    own = (address(root) or _ADDRESS).encode()
+    pages = {
+        path: page.replace(_ADDRESS.encode(), own) if path.suffix == ".md" else page for path, page in pages.items()
+    }
+    notebooks = [read_json(folder / "notebooks" / chapter.path.name) for chapter in chapters]
+    for chapter, notebook in zip(chapters, notebooks, strict=True):
+        notebook = notebook if solutions else without_solutions(notebook)
         pages[Path("notebooks") / chapter.path.name] = _dress(notebook, metrics[chapter.number], chapter.needs_runs)
     pages |= assignment_pages(root)
     generated = Path("book") / "_generated"
@@ -91,11 +109,13 @@ def stage(root: Path, folder: Path) -> Path:
         "counts": claim_counts(judged),
         "exceptions": exceptions(judged),
         "runs": run_tables(runs, spent),
+        "theorems": theorem_list(chapters, notebooks),
+        "figures": figure_list(chapters, notebooks),
     }
     made |= assignment_tables(root)
     made |= {f"api/{room}": text for room, text in reference_pages().items()}
     pages |= {generated / f"{name}.md": text.encode() for name, text in made.items()}
-    pages |= {generated / name: text.encode() for name, text in first_screen(judged, executed).items()}
+    pages |= {generated / name: text.encode() for name, text in first_screen(judged, notebooks).items()}
     for path in source.rglob("*"):
         if path.is_file() and path.relative_to(source) not in pages:
             path.unlink()
@@ -107,7 +127,7 @@ def stage(root: Path, folder: Path) -> Path:
     return source
 
 
-def render(root: Path, folder: Path) -> Path:
+def render(root: Path, folder: Path, solutions: bool = True) -> Path:
     """Judge the claims, then stage and render the book, every warning an error.
 
     Parameters
@@ -116,6 +136,8 @@ def render(root: Path, folder: Path) -> Path:
         The project's folder.
     folder : Path
         Where the chapters ran; the pages go into its ``html/``.
+    solutions : bool, optional
+        Whether the exercises come with their solutions. Without them the pages go into ``html-without-solutions/``.
 
     Returns
     -------
@@ -134,8 +156,9 @@ def render(root: Path, folder: Path) -> Path:
     ]
     if broken:
         raise SiteError("claims that do not hold:\n" + "\n".join(broken))
-    source, work = stage(root, folder), folder / "render"
-    log = folder / "logs" / "pages.log"
+    kind = "" if solutions else SUFFIX
+    source, work = stage(root, folder, solutions), folder / f"render{kind}"
+    log = folder / "logs" / f"pages{kind}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     jupyter_book = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(source)]
     # --all: Sphinx alone would neither repeat the warnings of a page that it has read nor copy a changed style sheet.
@@ -146,7 +169,7 @@ def render(root: Path, folder: Path) -> Path:
     if done.returncode:
         told = [line for line in output.splitlines() if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
         raise SiteError("rendering failed:\n" + "\n".join([*(told or output.splitlines())[-20:], f"see {log}"]))
-    html, fresh, old = folder / "html", folder / "html.partial", folder / "html.old"
+    html, fresh, old = (folder / f"html{kind}{state}" for state in ("", ".partial", ".old"))
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.copytree(work / "_build" / "html", fresh)
@@ -172,6 +195,7 @@ def _dress(notebook, run, shows_runs):
     """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
     import nbformat
 
+    reading = reading_time(notebook)
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
@@ -185,6 +209,7 @@ def _dress(notebook, run, shows_runs):
                     "figure": {"caption": told["caption"], "name": told["name"]},
                 }
     badges = {
+        **({"reading time": reading} if reading else {}),
         "profile": run["profile"],
         "run time": duration(run["seconds"]) + (" without its language-model runs" if shows_runs else ""),
         "hardware": run["hardware"],
