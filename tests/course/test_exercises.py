@@ -245,7 +245,6 @@ def corners(low, high):
             "beta below": "def safe_margin(n, beta, confidence):\n    return -np.log(1 - confidence) / (n * beta)",
         },
     ),
-    **PEOPLE,
 }
 ANSWERS["ex-thin"] = (
     "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
@@ -265,6 +264,7 @@ ANSWERS["ex-fit"] = (
         "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
     },
 )
+ANSWERS |= PEOPLE
 WRONG = [(exercise, mistake) for exercise, (_, wrong) in ANSWERS.items() for mistake in wrong]
 
 
