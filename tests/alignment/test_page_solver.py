@@ -4,7 +4,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 
-from maxmin_core.alignment import group_values
+from maxmin_core.alignment import group_values, max_min
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +52,19 @@ def test_the_bound_never_rises(solver):
     case = instance(5)
     bounds = [solver(*case, tolerance=tolerance)[3] for tolerance in (1.0, 1e-1, 1e-2, 1e-4, 1e-8)]
     assert (np.diff(bounds) <= 1e-15).all() and bounds[0] > bounds[-1]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_it_arrives_as_fast_as_the_page_proves(solver, monkeypatch, seed):
+    rewards, log_reference, beta = instance(seed)
+    optimum = max_min(rewards, log_reference, beta).dual
+    pairs = [u - v for u in rewards for v in rewards]
+    kappa = max((p.max(axis=1) - p.min(axis=1)) @ (p.max(axis=1) - p.min(axis=1)) / len(p) for p in pairs) / (4 * beta)
+    bounds = []
+    for steps in range(1, 30):
+        # The last policy that is looked at is the one after so many steps.
+        monkeypatch.setitem(solver.__globals__, "range", lambda _, steps=steps: range(steps + 1))
+        bounds.append(solver(rewards, log_reference, beta)[3])
+    assert (np.diff(bounds) <= 1e-12).all()
+    promised = kappa * np.log(len(rewards)) / (4 * np.arange(1, 30))
+    assert (np.array(bounds) - optimum <= promised + 1e-12).all()
