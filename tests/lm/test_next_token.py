@@ -136,13 +136,13 @@ class TestGrpoRest:
         """The trainer's own loss over every text, on a network that is at rest beside a reference made for that."""
         size = {"steps": 1, "prompts_per_step": 1, "samples_per_prompt": 4, "new_tokens": 2}
         prompts = make_reference(tmp_path, n_words=2, n_prompts=1, n_tokens=2)
-        model, tokenizer = load_policy(tmp_path)
+        tokenizer = load_policy(tmp_path)[1]
         texts, beta, n = every_text(tokenizer, 2), 0.5, 4
         log_policy = exact_log_policy(tmp_path, prompts, texts)[0]
         reward = 0.1 * np.random.default_rng(1).normal(size=len(texts))
         rests = {"uncorrected": True, "corrected": False}
         ref = {name: reference_of(log_policy, reward, texts, beta, n, forward=f) for name, f in rests.items()}
-        sums = [[sum(steps[tuple(text[: k + 1])] for k in range(len(text))) for text in texts] for steps in ref.values()]
+        sums = [[sum(by[tuple(text[: k + 1])] for k in range(len(text))) for text in texts] for by in ref.values()]
         np.testing.assert_allclose(logsumexp(sums, axis=1), 0.0, atol=1e-9)
         # The way back: from the reference that was made, the rest is the network's own policy.
         rest = grpo_rest([reward], [sums[1]], texts, beta, n_samples=n)[0]
@@ -158,7 +158,8 @@ class TestGrpoRest:
         assert trainer.args.use_bias_correction_kl and trainer.loss_type == "dr_grpo"
         trainer.args.use_bias_correction_kl = corrected
         trainer.current_gradient_accumulation_steps = 1
-        found = {name: gradient_of(trainer, prompts, texts, log_policy, reward, steps, n) for name, steps in ref.items()}
+        given = trainer, prompts, texts, log_policy, reward
+        found = {name: gradient_of(*given, by, n) for name, by in ref.items()}
         assert found["corrected" if corrected else "uncorrected"] < 1e-5
         assert found["uncorrected" if corrected else "corrected"] > 1e-3
 
