@@ -74,6 +74,11 @@ def grpo_rest(
     advantage is a text's reward less the mean over all n texts of the prompt, that text among them, which makes it
     ``1 - 1/n`` times as large on average as RLOO's, while the price of divergence stays as it is.
 
+    The price of a token is ``rho (q - 1 - log q)`` with ``q = pi_ref / pi`` and the ratio ``rho``, whose value is one
+    and which is differentiated (`use_bias_correction_kl`): on average the gradient of the reverse divergence. Without
+    ``rho`` it would be that of the forward one, ``pi - pi_ref`` for a logit, and the rest would be
+    ``pi_ref / (1 - (1 - 1/n) (Q - V) / beta)``.
+
     Parameters
     ----------
     reward : array_like, shape (X, Y)
@@ -100,7 +105,7 @@ def grpo_rest(
     References
     ----------
     TRL 1.16, ``GRPOTrainer._compute_loss`` with ``loss_type="dr_grpo"``, ``scale_rewards="none"`` and
-    ``use_bias_correction_kl=True``.
+    ``use_bias_correction_kl=True``, its default.
 
     Examples
     --------

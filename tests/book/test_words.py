@@ -1,5 +1,6 @@
 """The words of the book: what a careful reader would stumble over. Each check is seen to fail on a planted defect."""
 
+import ast
 import itertools
 import json
 import re
@@ -60,6 +61,18 @@ def long_cells(root, file):
         and not cell["source"][0].startswith("# ANSWER")
         and len(cell["source"]) > LONGEST
     ]
+
+
+def strays(root, file):
+    """Cells whose last line records a mean: what it returns, two bare numbers, would be printed on the page."""
+    found = []
+    for cell in cells(root, file):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and "record_mean" in source:
+            last = ast.parse(source).body[-1]
+            if isinstance(last, ast.Expr) and ast.unparse(last).startswith("record_mean("):
+                found.append((file, cell["id"]))
+    return found
 
 
 def notation(text):
@@ -148,6 +161,10 @@ def test_visible_cells_are_short(root):
     assert sorted(found) == sorted(GIVEN)
 
 
+def test_no_cell_prints_what_it_records(root):
+    assert [one for file in in_order(root) if file.endswith(".ipynb") for one in strays(root, file)] == []
+
+
 def test_symbols_are_introduced_before_they_are_used(root, chapters):
     symbols = notation((root / "book/notation.md").read_text())
     assert len(symbols) >= 20 and {r"\pi_{\mathrm{ref}}", r"\barp", "A(", r"\mathrm{Gap}_u"} <= {s for s, _ in symbols}
@@ -226,6 +243,19 @@ def test_a_long_cell_is_found(tmp_path):
     planted = [cell(25), cell(26), cell(27, tags=["hide-input"]), cell(28, first="# ANSWER x\n")]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": planted}))
     assert long_cells(tmp_path, "n.ipynb") == ["n:c26"]
+
+
+def test_a_stray_pair_of_numbers_is_found(tmp_path):
+    def cell(name, last):
+        return {"cell_type": "code", "id": name, "metadata": {}, "source": ["x = 1\n", last]}
+
+    planted = [
+        cell("a", 'record_mean("x", y)'),
+        cell("b", '_ = record_mean("x", y)'),
+        cell("c", "show(record_mean(x))"),
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": planted}))
+    assert [name for _, name in strays(tmp_path, "n.ipynb")] == ["a"]
 
 
 TABLE = "| Symbol | In |\n|---|---|\n| $\\gamma$ | {ref}`b <sec-b>` |\n| $A(r) = \\log$ | {ref}`a <sec-a>` |"

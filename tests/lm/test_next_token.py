@@ -8,7 +8,9 @@ from maxmin_core.alignment import gibbs_policy
 from maxmin_core.lm.combined import Product
 from maxmin_core.lm.enumerable import every_text, exact_log_policy, make_reference
 from maxmin_core.lm.next_token import grpo_rest, product_by_token
-from maxmin_core.lm.policy import load_policy, log_probabilities
+from maxmin_core.lm.policy import load_policy, log_probabilities, prompt_tokens
+from maxmin_core.lm.profiles import find_profile
+from maxmin_core.lm.trainer import make_trainer
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +77,45 @@ def expected_gradient(log_policy, log_reference, reward, texts, beta, n_samples)
     return logits.grad.abs().max().item()
 
 
+def reference_of(log_policy, reward, texts, beta, n_samples, *, forward):
+    """The reference, token by token, beside which a policy is GRPO's rest: by the reverse KL, or by the forward one."""
+    chance, expected = {}, {}
+    for text, log, r in zip(texts, log_policy, reward, strict=True):
+        for k in range(len(text) + 1):
+            b = tuple(text[:k])
+            chance[b], expected[b] = chance.get(b, 0.0) + np.exp(log), expected.get(b, 0.0) + np.exp(log) * r
+    steps = {}
+    for before in {tuple(t[:k]) for t in texts for k in range(len(t))}:
+        after = [b for b in chance if b[:-1] == before and len(b) == len(before) + 1]
+        own = np.array([chance[b] / chance[before] for b in after])
+        gain = (1 - 1 / n_samples) / beta * np.array([expected[b] / chance[b] for b in after])
+        gain -= own @ gain
+        made = own * (1 - gain) if forward else own * np.exp(-gain)
+        assert made.min() > 0
+        steps.update(zip(after, np.log(made / made.sum()), strict=True))
+    return steps
+
+
+def gradient_of(trainer, prompts, texts, log_policy, reward, reference, n_samples):
+    """The largest component of the gradient of the trainer's expected loss, in any parameter of the network."""
+    model, longest = trainer.model, max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+    there = torch.tensor([[reference.get(tuple(t[: k + 1]), 0.0) for k in range(longest)] for t in texts])
+    x = prompt_tokens(model, trainer.processing_class, prompts, longest)
+    x = torch.as_tensor(getattr(x, "input_ids", x)).expand(len(texts), -1)
+    # A text's own reward is in the mean over its prompt: on average that shrinks the advantage.
+    advantage = (1 - 1 / n_samples) * (reward - np.exp(log_policy) @ reward)
+    model.zero_grad()
+    for k, log in enumerate(log_policy):
+        one = slice(k, k + 1)
+        batch = {"prompt_ids": x[one], "prompt_mask": torch.ones_like(x[one])}
+        batch |= {"completion_ids": ids[one], "completion_mask": mask[one], "ref_per_token_logps": there[one].float()}
+        batch["advantages"] = torch.tensor([advantage[k]], dtype=torch.float32)
+        (np.exp(log) * trainer._compute_loss(model, batch)).backward()
+    return max(p.grad.abs().max().item() for p in model.parameters() if p.grad is not None)
+
+
 class TestGrpoRest:
     def test_the_gradient_of_the_trainer_s_loss_vanishes_there_and_not_at_the_best_policy(self, tmp_path):
         prompts = make_reference(tmp_path, n_words=2, n_prompts=2, n_tokens=2)
@@ -89,6 +130,38 @@ class TestGrpoRest:
                 assert expected_gradient(rest[x], *given) < 1e-12
                 best = np.log(gibbs_policy(reward, reference, 0.5))[x]
                 assert expected_gradient(best, *given) > 1e-3
+
+    @pytest.mark.parametrize("corrected", [True, False])
+    def test_the_library_s_own_loss_rests_there(self, tmp_path, corrected):
+        """The trainer's own loss over every text, on a network that is at rest beside a reference made for that."""
+        size = {"steps": 1, "prompts_per_step": 1, "samples_per_prompt": 4, "new_tokens": 2}
+        prompts = make_reference(tmp_path, n_words=2, n_prompts=1, n_tokens=2)
+        tokenizer = load_policy(tmp_path)[1]
+        texts, beta, n = every_text(tokenizer, 2), 0.5, 4
+        log_policy = exact_log_policy(tmp_path, prompts, texts)[0]
+        reward = 0.1 * np.random.default_rng(1).normal(size=len(texts))
+        rests = {"uncorrected": True, "corrected": False}
+        ref = {name: reference_of(log_policy, reward, texts, beta, n, forward=f) for name, f in rests.items()}
+        sums = [[sum(by[tuple(text[: k + 1])] for k in range(len(text))) for text in texts] for by in ref.values()]
+        np.testing.assert_allclose(logsumexp(sums, axis=1), 0.0, atol=1e-9)
+        # The way back: from the reference that was made, the rest is the network's own policy.
+        rest = grpo_rest([reward], [sums[1]], texts, beta, n_samples=n)[0]
+        np.testing.assert_allclose(rest, log_policy, atol=1e-9)
+
+        def worth(prompts, completions, **_):
+            return [0.0] * len(completions)
+
+        worth.groups, worth.scored = ("all",), [np.zeros(4)]
+        trainer = make_trainer(
+            worth, prompts, tmp_path, find_profile("smoke", **size), tmp_path / "run", seed=0, beta=beta, kind="grpo"
+        )
+        assert trainer.args.use_bias_correction_kl and trainer.loss_type == "dr_grpo"
+        trainer.args.use_bias_correction_kl = corrected
+        trainer.current_gradient_accumulation_steps = 1
+        given = trainer, prompts, texts, log_policy, reward
+        found = {name: gradient_of(*given, by, n) for name, by in ref.items()}
+        assert found["corrected" if corrected else "uncorrected"] < 1e-5
+        assert found["uncorrected" if corrected else "corrected"] > 1e-3
 
     def test_the_library_s_loss_is_the_one_that_is_meant(self, tmp_path):
         # Without that correction the price of a token is another divergence, and the policy comes to rest elsewhere.
