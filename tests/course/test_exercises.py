@@ -10,7 +10,7 @@ import pytest
 from maxmin_core.course import exercises
 from maxmin_core.course.exercises import check_exercise
 
-from .answers_of_people import PEOPLE
+from .later_answers import LATER
 
 ROOT = Path(__file__).parents[2]
 CHAPTERS = {path.name[:2]: path for path in sorted((ROOT / "notebooks").glob("[01][0-9]_*.ipynb"))}
@@ -246,25 +246,7 @@ def corners(low, high):
         },
     ),
 }
-ANSWERS["ex-thin"] = (
-    "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
-    "def no_longer_smaller(n_in, n_out):\n    return -(-n_in * n_out // (n_in + n_out))",
-    {
-        "one matrix": "def adapter_size(n_in, n_out, rank):\n    return rank * n_in\n\n"
-        "def no_longer_smaller(n_in, n_out):\n    return n_out",
-        "rounded down": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
-        "def no_longer_smaller(n_in, n_out):\n    return n_in * n_out // (n_in + n_out)",
-    },
-)
-ANSWERS["ex-fit"] = (
-    "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 4 * a * groups",
-    {
-        "no moments": "def bytes_of(n, a, groups):\n    return 6 * n + 8 * a + 4 * a * groups",
-        "bases for all": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
-        "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
-    },
-)
-ANSWERS |= PEOPLE
+ANSWERS |= LATER
 WRONG = [(exercise, mistake) for exercise, (_, wrong) in ANSWERS.items() for mistake in wrong]
 
 

@@ -1,6 +1,24 @@
-"""Answers to the exercises of chapter 11: right ones, then wrong ones by the mistake in words."""
+"""Answers to the exercises of chapters 10 and 11: right ones, then wrong ones by the mistake in words."""
 
-PEOPLE = {
+LATER = {
+    "ex-thin": (
+        "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+        "def no_longer_smaller(n_in, n_out):\n    return -(-n_in * n_out // (n_in + n_out))",
+        {
+            "one matrix": "def adapter_size(n_in, n_out, rank):\n    return rank * n_in\n\n"
+            "def no_longer_smaller(n_in, n_out):\n    return n_out",
+            "rounded down": "def adapter_size(n_in, n_out, rank):\n    return rank * (n_in + n_out)\n\n"
+            "def no_longer_smaller(n_in, n_out):\n    return n_in * n_out // (n_in + n_out)",
+        },
+    ),
+    "ex-fit": (
+        "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 4 * a * groups",
+        {
+            "no moments": "def bytes_of(n, a, groups):\n    return 6 * n + 8 * a + 4 * a * groups",
+            "bases for all": "def bytes_of(n, a, groups):\n    return 4 * n + 2 * n * groups + 16 * a + 4 * a * groups",
+            "trained rewards": "def bytes_of(n, a, groups):\n    return 6 * n + 16 * a + 16 * a * groups",
+        },
+    ),
     "ex-is-it-a-coin": (
         "def is_a_coin(share, slip, wrong, of):\n    coin = share * 0.5**of\n"
         "    other = (1 - share) * slip**wrong * (1 - slip) ** (of - wrong)\n    return coin / (coin + other)",
