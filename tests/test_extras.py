@@ -149,7 +149,7 @@ def test_the_lines_for_colab_install_what_the_chapters_import(root):
     known = packages_distributions()
     inside = {name: set(taken(path.read_text())) for name, path in modules().items()}
     for chapter in all_chapters(root):
-        extras = [project["optional-dependencies"][extra] for extra in (second if chapter.needs_runs else first)]
+        extras = [project["optional-dependencies"][extra] for extra in (second if chapter.needs_models else first)]
         named = [Requirement(text).name for text in itertools.chain(project["dependencies"], *extras)]
         installed = {name.lower().replace("_", "-") for name in named} | ALONG
         cells = json.loads(chapter.path.read_text())["cells"]

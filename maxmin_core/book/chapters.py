@@ -62,6 +62,11 @@ class Chapter:
         return bool(self._metadata().get("runs"))
 
     @property
+    def needs_models(self) -> bool:
+        """Whether the chapter needs the extra for language models: it shows their runs, or imports what trains them."""
+        return self.needs_runs or any(name.startswith("maxmin_core.lm.") for name in self.modules())
+
+    @property
     def data(self) -> tuple[str, ...]:
         """The data sets that it needs and the project does not contain; ValueError on one that nobody can fetch."""
         named = tuple(self._metadata().get("data", ()))

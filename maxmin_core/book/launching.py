@@ -80,7 +80,7 @@ def install_cell(chapter: Chapter, address: str) -> str:
     -------
     str
     """
-    return (_WHOLE if chapter.needs_runs else _SMALL).replace("{address}", address)
+    return (_WHOLE if chapter.needs_models else _SMALL).replace("{address}", address)
 
 
 def main() -> None:
