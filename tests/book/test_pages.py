@@ -221,9 +221,10 @@ def test_the_hub_button_asks_for_the_address(visit):
 
 def test_the_badge_line(visit):
     badges = visit().open(CHAPTER).locator(".mm-badge").all_inner_texts()
-    assert [badge.split(" ")[0] for badge in badges] == ["profile", "run", "hardware", "seed", "run"]
-    assert badges[0] == "profile smoke"
-    assert re.fullmatch(r"run time [\d.]+ (s|min)", badges[1])
+    assert [badge.split(" ")[0] for badge in badges] == ["reading", "profile", "run", "hardware", "seed", "run"]
+    assert re.fullmatch(r"reading time about .* hours?", badges[0])
+    assert badges[1] == "profile smoke"
+    assert re.fullmatch(r"run time [\d.]+ (s|min)", badges[2])
 
 
 def test_the_theme_button_turns_the_lights_off(visit):

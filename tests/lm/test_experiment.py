@@ -49,7 +49,7 @@ class TestRunMethods:
 
     def test_three_groups_are_matched_as_most_people_say(self):
         assigned, group = np.array([2, 2, 0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 1, 2, 2])
-        order = experiment._match(assigned, group, 3)
+        order = experiment.order_of_groups(assigned, group, 3)
         assert order.tolist() == [2, 0, 1]
 
     def test_nothing_is_run_twice(self, runs):
