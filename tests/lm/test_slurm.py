@@ -20,7 +20,7 @@ def ran(tmp_path):
         for path in (".venv/bin/maxmin", ".venv/bin/torchrun", "bin/srun"):
             (tmp_path / path).write_text(NOTES)
             (tmp_path / path).chmod(0o755)
-        (tmp_path / "bin" / "scontrol").write_text("#!/bin/bash\necho first\necho second\n")
+        (tmp_path / "bin" / "scontrol").write_text("#!/bin/bash\necho first\nsleep 0.2\necho second\n")
         (tmp_path / "bin" / "scontrol").chmod(0o755)
         given = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "NOTED": str(tmp_path / "noted")}
         given |= {"SLURM_JOB_NODELIST": "n[1-2]", "SLURM_NNODES": "2", "SLURM_JOB_ID": "7", **more}
