@@ -32,6 +32,7 @@ PAGES = [
     "book/questions.html",
     "book/related.html",
     "book/notation.html",
+    "book/glossary.html",
     "book/lists.html",
     "book/rerun.html",
     "book/data.html",
