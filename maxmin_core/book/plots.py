@@ -279,12 +279,7 @@ def _show_slider(controls, frames, start, content, alt, caption, name):
         if not isinstance(value, str) or not value.strip():
             raise ValueError(f"{argument}: expected a text, got {value!r}")
     text = html.escape
-    sliders = "".join(
-        f'<label class="mm-control"><span>{text(label)}: <output>{text(positions[position])}</output></span>'
-        f'<input type="range" min="0" max="{len(positions) - 1}" step="1" value="{position}" '
-        f'aria-label="{text(label)}" aria-valuetext="{text(positions[position])}"></label>'
-        for label, positions, position in controls
-    )
+    sliders = "".join(_control(*control) for control in controls)
     data = {"positions": [positions for _, positions, _ in controls], "frames": frames}
     # '<' is written as an escape so that no text can close the script element.
     payload = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
@@ -296,3 +291,17 @@ def _show_slider(controls, frames, start, content, alt, caption, name):
         f'<script type="application/json">{payload}</script><script>{script}</script></figure>'
     )
     display({"text/html": markup, "text/plain": alt}, raw=True)
+
+
+def _control(label, positions, position):
+    """Return a slider for numbers, a list for words, which have no order to slide along."""
+    label, shown = html.escape(label), [html.escape(text) for text in positions]
+    if not any(text.lstrip("-−")[:1].isdigit() for text in positions):
+        chosen = ["", " selected"]
+        options = (f'<option value="{k}"{chosen[k == position]}>{text}</option>' for k, text in enumerate(shown))
+        return f'<label class="mm-control"><span>{label}:</span><select>{"".join(options)}</select></label>'
+    return (
+        f'<label class="mm-control"><span>{label}: <output>{shown[position]}</output></span>'
+        f'<input type="range" min="0" max="{len(shown) - 1}" step="1" value="{position}" '
+        f'aria-label="{label}" aria-valuetext="{shown[position]}"></label>'
+    )

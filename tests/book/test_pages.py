@@ -228,6 +228,42 @@ def test_the_badge_line(visit):
     assert re.fullmatch(r"run time [\d.]+ (s|min)", badges[2])
 
 
+def test_one_switch_hides_and_shows_all_code(visit):
+    page = visit().open(CHAPTER)
+    shown = "[...document.querySelectorAll('.bd-article .cell_input')].filter(box => box.checkVisibility()).length"
+    folded = page.locator("details.above-input").count()
+    before, all_code = page.evaluate(shown), page.locator(".bd-article .cell_input").count()
+    switch = page.get_by_role("button", name="Hide all code")
+    switch.click()
+    assert page.evaluate(shown) == 0 and folded and before < all_code
+    page.get_by_role("button", name="Show all code").click()
+    assert page.evaluate(shown) == all_code
+
+
+def test_a_theorem_has_an_address(visit):
+    title = visit().open(CHAPTER).locator("div.proof[id] > p.admonition-title").first
+    link = title.locator("a.headerlink")
+    assert link.get_attribute("href") == "#" + title.evaluate("title => title.parentElement.id")
+    title.hover()
+    assert link.evaluate("link => getComputedStyle(link).visibility") == "visible"
+
+
+def test_a_list_of_words_moves_the_bars(visit):
+    page = visit().open("notebooks/05_welfare.html")
+    rule = page.locator("figure.mm-slider select")
+    note = rule.locator("xpath=ancestor::figure").locator(".mm-note")
+    before = note.inner_text()
+    rule.select_option(index=0)
+    assert note.inner_text() != before
+
+
+def test_an_excerpt_of_the_search_is_no_import(visit):
+    page = visit().open("search.html?q=CVaR", "http://book.test")
+    page.wait_for_selector("#search-results li .context", timeout=20_000)
+    page.wait_for_function("document.querySelectorAll('#search-results .context').length > 2")
+    assert not [text for text in page.locator("#search-results .context").all_inner_texts() if "import " in text]
+
+
 def test_the_theme_button_turns_the_lights_off(visit):
     page = visit().open("book/welcome.html")
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")

@@ -113,6 +113,12 @@ class TestBarSlider:
         assert "second &lt;x&gt;" in markup
         assert "width:83.33%" in markup  # frame 1 * 3 + 2
 
+    def test_words_are_a_list_and_numbers_a_slider(self, shown):
+        plots.bar_slider(**self.arguments)
+        markup = shown[0][0]["text/html"]
+        assert markup.count('type="range"') == 1 and markup.count("<select>") == 1
+        assert '<option value="2" selected>r</option>' in markup
+
     @pytest.mark.parametrize(
         ("change", "name"),
         [
