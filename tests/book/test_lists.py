@@ -39,8 +39,25 @@ def test_the_reading_time_is_the_one_that_the_chapter_states(root):
     assert said("**Time**: about two\nhours to read, and another.") == "about two hours"
     assert said("**Time**: three hours with the proofs, and one.") == "three hours"
     assert said("Time flies.") == ""
-    # Where a chapter has such a line at all, it can be read.
+
+
+def minutes(told):
+    """What a badge says, in minutes: "about an hour and three quarters" is 105."""
+    hours = next(hours for words, hours in {"an hour": 60, "two": 120, "three": 180}.items() if words in told)
+    parts = {"half": 30, "three quarters": 45, "a quarter": 15, "a bit more": 6}
+    return hours + next((part for words, part in parts.items() if words in told), 0)
+
+
+def test_every_chapter_says_how_long_it_takes(root):
+    """All of its words at thirty to seventy a minute: prose takes less, formulas, code and figures take more."""
     for chapter in all_chapters(root):
         notebook = read_json(chapter.path)
-        text = "".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-        assert bool(reading_time(notebook)) == ("**Time**" in text), chapter.number
+        text = " ".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "markdown")
+        told = reading_time(notebook)
+        assert told and 30 < len(text.split()) / minutes(told) < 70, (chapter.number, told)
+
+
+def test_minutes():
+    told = {"about an hour": 60, "about two and a half hours": 150, "a bit more than two hours": 126}
+    told |= {"about an hour and three quarters": 105, "about three hours and a quarter": 195}
+    assert {text: minutes(text) for text in told} == told
