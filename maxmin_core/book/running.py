@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import read_json, write_json, write_whole
+from .._places import writable
 from . import require_book
 from ._notebook import cell_source, error_of, named, read_notebook, stopped_at, without_markers
 from ._recording import METRICS_VARIABLE, PROFILES
@@ -72,7 +73,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
     Raises
     ------
     ValueError
-        On an unknown profile.
+        On an unknown profile, or a folder that cannot be written to.
     ChapterError
         When a cell fails or the kernel dies; names chapter, cell and error.
     """
@@ -80,7 +81,8 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {profile!r}")
     logs, made = folder / "logs", made_by(chapter, folder)
     lacks = chapter.lacks()
-    for place in (logs, made.parent, folder / "metrics"):
+    for place in (logs, made.parent, folder / "metrics", folder / "notebooks"):
+        writable(place, "results")
         place.mkdir(parents=True, exist_ok=True)
     for other in made.parent.glob(f"{chapter.number}-*"):
         other.unlink()
