@@ -116,7 +116,9 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
         }
         write_json(folder / "metrics" / f"{chapter.number}.json", metrics)
     finally:
-        claims.unlink(missing_ok=True)
+        # With what a process of the chapter left that was killed while it recorded.
+        for left in claims.parent.glob(f"*{claims.stem}*"):
+            left.unlink(missing_ok=True)
     made.touch()
     return metrics
 
