@@ -18,6 +18,7 @@ settings.load_profile("book")
 # What takes seconds; `make check` leaves it to `make test`, with all that trains a language model or runs a notebook.
 SLOW = {
     "test_a_bound_ten_per_cent_stronger_is_refuted",
+    "test_a_figure_that_seaborn_makes_is_seaborn_s_and_shown_without_a_warning",
     "test_a_judge_that_dies_stops_nobody",
     "test_a_name_in_braces_is_a_name",
     "test_a_notebook_sees_no_file_no_environment_and_no_network",
