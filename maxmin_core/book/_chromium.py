@@ -32,7 +32,10 @@ def browser() -> Iterator[Any]:
         raise PrintError("chromium: expected Chromium or Chrome to print with, got none; call make chromium, as root")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        own = os.environ | {"TMPDIR": short_folder(len("/org.chromium.Chromium.123456/SingletonSocket"))}
+        own: dict[str, str | float | bool] = {
+            **os.environ,
+            "TMPDIR": short_folder(len("/org.chromium.Chromium.123456/SingletonSocket")),
+        }
         chromium = playwright.chromium.launch(executable_path=found, args=arguments, env=own)
         try:
             # Nothing is asked of the network.
