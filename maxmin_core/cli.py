@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import __version__
 from ._files import write_whole
+from ._places import writable
 from .audit.commands import add_audit
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
@@ -105,6 +106,7 @@ def _parser():
     sub = command("build", _build, "Run what changed, judge the claims, render the pages; make book calls this.")
     with_profile(sub)
     sub.add_argument("--cores", type=int, default=2, help="chapters at a time (default: 2)")
+    sub.add_argument("--nolock", action="store_true", help="where the file system has no locks: start no second build")
     with_solutions(sub)
     sub = command("train", _train, "Train the policies of the language-model experiment; resumes what was interrupted.")
     with_profile(sub, _OF_MODELS)
@@ -248,7 +250,7 @@ def _build(options):
         raise ValueError(f"cores: expected at least 1, got {options.cores}")
     if not (root / "requirements.lock").is_file():
         raise ValueError("requirements.lock: expected the lock file beside the Makefile, got none; restore it from git")
-    with _only_one(folder) as lock:
+    with _only_one(folder, not options.nolock) as lock:
         # Snakemake's own lock outlives a killed run; ours ends with the last process that holds it, the pipeline's
         # included. Two chapters share two cores: each kernel keeps to one thread.
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"), "--directory", str(root)]
@@ -316,16 +318,23 @@ def _say(line):
 
 
 @contextmanager
-def _only_one(folder):
+def _only_one(folder, locked):
     """Hold the build's lock and yield its descriptor; the system frees it when the processes end, however they do."""
     import fcntl
 
+    writable(folder, "results")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w", encoding="utf-8") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if locked:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise ValueError(f"{folder}: another build is running there; wait for it to end") from error
+        except OSError as error:
+            raise ValueError(
+                f"{folder}: expected a file system with locks, which keep two builds apart, got {error.strerror}; "
+                "call maxmin build --nolock, and start no second build there"
+            ) from error
         yield file.fileno()
 
 

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from .._places import writable
+
 __all__ = ["add_audit"]
 
 
@@ -52,6 +54,7 @@ def add_audit(parser: argparse.ArgumentParser) -> None:
 def _audit(options):
     from .whole import audit_votes
 
+    writable(options.out, "out")
     labels = {}
     for pair in options.label:
         word, equals, meaning = pair.rpartition("=")

@@ -1,5 +1,6 @@
 """A Chromium without a network, which reads rendered pages."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import require_book
+from ._sockets import short_folder
 
 __all__ = ["MATHJAX", "PrintError", "browser", "open_page", "own"]
 
@@ -30,7 +32,11 @@ def browser() -> Iterator[Any]:
         raise PrintError("chromium: expected Chromium or Chrome to print with, got none; call make chromium, as root")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        chromium = playwright.chromium.launch(executable_path=found, args=arguments)
+        own: dict[str, str | float | bool] = {
+            **os.environ,
+            "TMPDIR": short_folder(len("/org.chromium.Chromium.123456/SingletonSocket")),
+        }
+        chromium = playwright.chromium.launch(executable_path=found, args=arguments, env=own)
         try:
             # Nothing is asked of the network.
             context = chromium.new_context(offline=True, color_scheme="light")

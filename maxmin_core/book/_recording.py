@@ -2,7 +2,9 @@
 
 import math
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +25,15 @@ PROFILES = ("smoke", "cpu", "gpu", "gpu-large")
 # hand.
 METRICS_VARIABLE = "MAXMIN_CLAIMS"
 
+# Seconds after which a process that holds the lock, a matter of milliseconds, is taken for killed.
+_KILLED = 30.0
+
 
 def record(claim_id: str, value: float, interval: Sequence[float] | None = None) -> None:
     """Record the value of a claim, and its interval, for the report of this run.
 
     Outside of a run, in a notebook opened by hand, nothing is written. Recording a claim again replaces its value.
+    Threads and processes that the chapter starts may record, too, at the same time.
 
     Parameters
     ----------
@@ -59,8 +65,9 @@ def record(claim_id: str, value: float, interval: Sequence[float] | None = None)
         entry["interval"] = [low, high]
     path = os.environ.get(METRICS_VARIABLE)
     if path:
-        known = read_json(path) if Path(path).exists() else {}
-        write_json(path, known | {claim_id: entry})
+        with _alone(Path(f"{path}.lock")):
+            known = read_json(path) if Path(path).exists() else {}
+            write_json(path, known | {claim_id: entry})
 
 
 def record_mean(claim_id: str, draws: "ArrayLike") -> tuple[Any, Any]:
@@ -94,6 +101,29 @@ def record_mean(claim_id: str, draws: "ArrayLike") -> tuple[Any, Any]:
     centre, half = map(float, mean_interval(draws))
     record(claim_id, centre, (centre - half, centre + half))
     return centre, half
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Let one thread or process at a time into a block: a file that one of them can make, on any file system."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held, since = None, 0.0
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+            break
+        except FileExistsError:
+            with suppress(FileNotFoundError):
+                found = lock.stat()
+                if held != (held := (found.st_ino, found.st_mtime_ns)):
+                    since = time.monotonic()
+                elif time.monotonic() - since > _KILLED:
+                    lock.unlink()
+            time.sleep(0.002)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def _finite(name, value):

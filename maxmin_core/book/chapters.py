@@ -10,6 +10,7 @@ from typing import Any
 from .._closure import files, fingerprint
 from .._files import read_json
 from ._names import imported, modules
+from ._notebook import cell_source, read_notebook
 from .fetched import FETCHED
 
 __all__ = ["Chapter", "all_chapters", "find_chapter", "find_root", "read_metrics"]
@@ -43,7 +44,7 @@ class Chapter:
     @property
     def title(self) -> str:
         """The notebook's first heading; ValueError where its first cell is none."""
-        heading = re.match(r"#\s+(.+)", _source(self._cells()[0]))
+        heading = re.match(r"#\s+(.+)", "".join(map(cell_source, self._cells()[:1])))
         if not heading:
             raise ValueError(f"{self.path}: expected a first cell with the title, '# ...'")
         return heading.group(1).strip()
@@ -89,7 +90,7 @@ class Chapter:
         tuple of str
             Dotted names, sorted.
         """
-        code = "\n".join(_source(cell) for cell in self._cells() if cell["cell_type"] == "code")
+        code = "\n".join(cell_source(cell) for cell in self._cells() if cell["cell_type"] == "code")
         # A magic of IPython imports nothing of ours.
         plain = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", code)
         try:
@@ -122,10 +123,11 @@ class Chapter:
         return "-without-".join([fingerprint(*self.modules(), _RUNNER), *self.lacks()])
 
     def _cells(self) -> list[dict[str, Any]]:
-        return read_json(self.path)["cells"]
+        return read_notebook(self.path)["cells"]
 
     def _metadata(self) -> dict[str, Any]:
-        return read_json(self.path)["metadata"].get("maxmin", {})
+        about = read_notebook(self.path)["metadata"].get("maxmin")
+        return about if isinstance(about, dict) else {}
 
 
 def find_root(start: Path | str | None = None) -> Path:
@@ -215,7 +217,3 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         The results of `maxmin_core.book.running.run`, read from ``metrics/NN.json``.
     """
     return [read_json(path) for path in sorted((folder / "metrics").glob("[0-9][0-9].json"))]
-
-
-def _source(cell):
-    return "".join(cell["source"])

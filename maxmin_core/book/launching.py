@@ -89,7 +89,7 @@ def main() -> None:
     for chapter in all_chapters(root):
         notebook = read_json(chapter.path)
         cells = notebook["cells"]
-        cell = next((cell for cell in cells if cell["id"] == CELL), None)
+        cell = next((cell for cell in cells if cell.get("id") == CELL), None)
         if cell is None:
             cell = {
                 "cell_type": "code",

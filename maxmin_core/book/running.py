@@ -1,6 +1,7 @@
 """Running a chapter through papermill: its notebook, its metrics and its log, or an error that names the cell."""
 
 import datetime
+import json
 import logging
 import os
 import platform
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._files import read_json, write_json, write_whole
+from .._places import writable
 from . import require_book
+from ._notebook import cell_source, error_of, named, read_notebook, stopped_at, without_markers
 from ._recording import METRICS_VARIABLE, PROFILES
+from ._sockets import short_folder
 
 if TYPE_CHECKING:
     from .chapters import Chapter
@@ -69,7 +73,7 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
     Raises
     ------
     ValueError
-        On an unknown profile.
+        On an unknown profile, or a folder that cannot be written to.
     ChapterError
         When a cell fails or the kernel dies; names chapter, cell and error.
     """
@@ -77,7 +81,8 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
         raise ValueError(f"profile: expected one of {', '.join(PROFILES)}, got {profile!r}")
     logs, made = folder / "logs", made_by(chapter, folder)
     lacks = chapter.lacks()
-    for place in (logs, made.parent, folder / "metrics"):
+    for place in (logs, made.parent, folder / "metrics", folder / "notebooks"):
+        writable(place, "results")
         place.mkdir(parents=True, exist_ok=True)
     for other in made.parent.glob(f"{chapter.number}-*"):
         other.unlink()
@@ -111,7 +116,9 @@ def run(chapter: "Chapter", profile: str, folder: Path, seed: int = 0) -> dict[s
         }
         write_json(folder / "metrics" / f"{chapter.number}.json", metrics)
     finally:
-        claims.unlink(missing_ok=True)
+        # With what a process of the chapter left that was killed while it recorded.
+        for left in claims.parent.glob(f"*{claims.stem}*"):
+            left.unlink(missing_ok=True)
     made.touch()
     return metrics
 
@@ -166,6 +173,7 @@ def execute(
         When a cell fails, takes too long or ends the run, or when the kernel dies; names notebook, cell and error.
     """
     require_book("papermill", "ipykernel")
+    notebook = read_notebook(source)
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -174,31 +182,42 @@ def execute(
     # A kernel of the same name in the reader's home must not win over this environment's.
     settings = {name: os.environ.get(name, value) for name, value in {"JUPYTER_PREFER_ENV_PATH": "1", **QUIET}.items()}
     # Sockets in a folder of this run's own: nothing listens on the network, and two chapters cannot meet.
-    with _environment(settings), _logged(log), tempfile.TemporaryDirectory(prefix="maxmin-") as sockets:
+    folder = tempfile.TemporaryDirectory(prefix="maxmin-", dir=short_folder(len("/maxmin-12345678/kernel-1")))
+    with _environment(settings), _logged(log), folder as own:
+        whole = Path(own) / "notebook.ipynb"
+        write_json(whole, notebook)
+
+        def failure(message):
+            return ChapterError(_failure(source, notebook, target, failed, message))
+
         try:
             papermill.execute_notebook(
-                source,
-                target,
+                whole,
+                # Papermill would put parameters in for what stands in braces.
+                str(target).replace("{", "{{").replace("}", "}}"),
                 parameters=dict(parameters),
                 kernel_name="python3",
+                language="python",
                 cwd=source.parent,
                 progress_bar=False,
                 log_output=True,
                 start_timeout=120,
                 execution_timeout=timeout,
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{own}/kernel"}}),
             )
         except PapermillExecutionError as error:
-            message = f"{error.ename}: {error.evalue}"
-            raise ChapterError(_failure(source, target, failed, message)) from error
+            executed = read_json(target)
+            if message := error_of(executed):
+                raise failure(message) from error
+            target.write_text(json.dumps(without_markers(executed), indent=1) + "\n", encoding="utf-8")
         except DeadKernelError as error:
-            message = "the kernel died (killed, or out of memory)"
-            raise ChapterError(_failure(source, target, failed, message)) from error
+            raise failure("the kernel died (killed, or out of memory)") from error
         except CellTimeoutError as error:
-            raise ChapterError(_failure(source, target, failed, f"the cell ran longer than {timeout} s")) from error
+            raise failure(f"the cell ran longer than {timeout} s") from error
         except RuntimeError as error:
-            raise ChapterError(_failure(source, target, failed, str(error))) from error
-        _refuse_skipped_cells(source, target, failed)
+            raise failure(str(error)) from error
+        if _left(read_json(target)):
+            raise failure("the run ended before the last cell")
 
 
 def _absolute(name):
@@ -269,37 +288,26 @@ def hardware() -> str:
     return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB"
 
 
-def _refuse_skipped_cells(source, target, failed):
-    """Raise ChapterError when the run ended before the last cell, as sys.exit() makes it."""
-    code = [cell for cell in _cells(target) if cell["cell_type"] == "code" and _source(cell).strip()]
-    if any(cell["execution_count"] is None for cell in code):
-        raise ChapterError(_failure(source, target, failed, "the run ended before the last cell"))
+def _left(executed):
+    """Tell whether a run ended before the last cell, as sys.exit() makes it."""
+    code = [cell for cell in executed["cells"] if cell["cell_type"] == "code" and cell_source(cell).strip()]
+    return any(
+        cell["execution_count"] is None and "skip-execution" not in cell["metadata"].get("tags", ()) for cell in code
+    )
 
 
-def _failure(source, target, failed, message):
+def _failure(source, notebook, target, failed, message):
     """Keep the failed notebook and return one line: notebook, cell, error, where the copy is."""
-    cells = _cells(target) if target.exists() else []
-    status = [cell["metadata"].get("papermill", {}).get("status") for cell in cells]
-    # A cell whose kernel died is not marked as failed, but it is the last that was started.
-    started = [
-        i for i, state in enumerate(status) if state not in (None, "pending") and cells[i]["cell_type"] == "code"
-    ]
-    at = status.index("failed") if "failed" in status else max(started, default=None)
-    if target.exists():
+    if not target.exists():
+        return f"{source.name}, before the first cell: {message}"
+    executed = read_json(target)
+    place = stopped_at(executed)
+    cell = "before the first cell" if place is None else named(notebook, executed["cells"][place])
+    try:
         # The copy may be on another file system than the run.
         shutil.move(target, failed)
-    place = "before the first cell"
-    if at is not None:
-        ids = [cell["id"] for cell in _cells(source)]
-        lines = [line for line in _source(cells[at]).splitlines() if line.strip()]
-        number = ids.index(cells[at]["id"]) + 1 if cells[at]["id"] in ids else "with the parameters"
-        place = f"cell {number} ({lines[0].strip() if lines else 'empty'})"
-    return f"{source.name}, {place}: {message}; see {failed}"
-
-
-def _cells(path):
-    return read_json(path)["cells"]
-
-
-def _source(cell):
-    return "".join(cell["source"])
+        kept = f"see {failed}"
+    except OSError as error:
+        # Where nothing can be written, the cell's error still has to be told.
+        kept = f"{failed} could not be written: {error.strerror or error}"
+    return f"{source.name}, {cell}: {message}; {kept}"

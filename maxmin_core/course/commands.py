@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .._files import write_whole
+from .._places import writable
 from .checking import check_notebook, look_over
 from .exporting import canvas_table, grade_table, write_answers, write_grades, write_table
 from .feedback import feedback_page
@@ -140,6 +141,9 @@ def _grade(options):
         )
     if options.cores < 1:
         raise ValueError(f"cores: expected at least 1, got {options.cores}")
+    out = options.out or course.folder / "graded" / name
+    writable(out, "out")
+    writable(course.folder, "course")
     require_nbgrader()
     # It imports nbgrader, as the parts above do not.
     from .gradebook import store
@@ -153,7 +157,6 @@ def _grade(options):
         )
     if options.unsafe_not_isolated:
         _say("not isolated: the notebooks see this machine as you do")
-    out = options.out or course.folder / "graded" / name
     results = grade_all(
         assignment,
         submissions,

@@ -4,6 +4,7 @@ import datetime
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from .._files import read_json, write_json
@@ -71,12 +72,11 @@ def store(
         When, by student.
     """
     require_nbgrader()
-    from nbgrader.api import Gradebook
     from sqlalchemy.exc import SAWarning
 
     stem, file = assignment.path.stem, assignment.path.name
     release = read_json(course.folder / "release" / assignment.name / file)
-    with warnings.catch_warnings(), Gradebook(course.gradebook, course.about["course_id"]) as gradebook:
+    with warnings.catch_warnings(), _opened(course) as gradebook:
         # nbgrader's own way with its data base makes SQLAlchemy wonder.
         warnings.simplefilter("ignore", SAWarning)
         for result in results:
@@ -118,11 +118,8 @@ def marks(course: Course) -> list[Mark]:
     list of Mark
         By assignment, student and task, in this order.
     """
-    require_nbgrader()
-    from nbgrader.api import Gradebook
-
     found = []
-    with Gradebook(course.gradebook, course.about["course_id"]) as gradebook:
+    with _opened(course) as gradebook:
         for assignment in sorted(gradebook.assignments, key=lambda assignment: assignment.name):
             for submission in gradebook.assignment_submissions(assignment.name):
                 when = submission.timestamp and submission.timestamp.replace(tzinfo=datetime.UTC)
@@ -133,6 +130,23 @@ def marks(course: Course) -> list[Mark]:
                         of = grade.max_score
                         found.append(Mark(submission.student.id, assignment.name, task, points, of, when))
     return sorted(found, key=lambda mark: (mark.assignment, mark.student, mark.task))
+
+
+@contextmanager
+def _opened(course):
+    """Open nbgrader's data base; ValueError where SQLite cannot use it."""
+    require_nbgrader()
+    from nbgrader.api import Gradebook
+    from sqlalchemy.exc import DatabaseError
+
+    try:
+        with Gradebook(course.gradebook, course.about["course_id"]) as gradebook:
+            yield gradebook
+    except DatabaseError as error:
+        raise ValueError(
+            f"{course.folder / 'gradebook.db'}: expected nbgrader's data base, on a file system that has locks and can "
+            f"be written to, and in nobody else's hands, got: {error.orig}; end other programs or move the course"
+        ) from error
 
 
 def _with_answers(release, result):

@@ -168,7 +168,7 @@ def _recognised(release, tasks, cells):
     """Return for each cell the number of the release's cell that it was, or None: by nbgrader id, cell id, marker."""
     places = {id(cell): number for number, cell in enumerate(release)}
     by_grade = {_grade_id(cell): number for number, cell in enumerate(release) if _grade_id(cell)}
-    by_id = {cell["id"]: number for number, cell in enumerate(release)}
+    by_id = {cell["id"]: number for number, cell in enumerate(release) if "id" in cell}
     found = []
     for cell in cells:
         number = by_grade.get(_grade_id(cell))

@@ -39,7 +39,12 @@ def as_frame(source, name):
         if isinstance(frame, pd.DataFrame):
             return frame
     if isinstance(source, dict) or (isinstance(source, list) and all(isinstance(row, dict) for row in source)):
-        return pd.DataFrame(source)
+        try:
+            return pd.DataFrame(source)
+        except ValueError as error:
+            raise ValueError(
+                f"{name}: expected columns of one length in the dictionary, got others ({error})"
+            ) from error
     raise ValueError(
         f"{name}: expected a pandas, polars or pyarrow table, a datasets.Dataset, a list of dictionaries, or the path "
         f"of a file: {_READS}; got {type(source).__name__}"
@@ -167,11 +172,15 @@ def plain_texts(column):
 
 def positions(items, features):
     """Return for every name its row among the features, the features' names, and their rows as an array."""
+    if isinstance(features, dict):
+        # Rows of any make, such as a Series of polars, and not only those that pandas knows.
+        rows = {item: row if isinstance(row, dict | pd.Series) else np.asarray(row) for item, row in features.items()}
+        features = pd.DataFrame.from_dict(rows, orient="index")
     if not isinstance(features, pd.DataFrame):
-        features = pd.DataFrame.from_dict(features, orient="index") if isinstance(features, dict) else features
-    if not isinstance(features, pd.DataFrame):
+        kind = f"{type(features).__module__.partition('.')[0]}.{type(features).__name__}"
+        how = "; give features.to_pandas().set_index(...) with the column of names" * hasattr(features, "to_pandas")
         raise ValueError(
-            f"features: expected a pandas frame indexed by the items, or a dictionary, got {type(features).__name__}"
+            f"features: expected a pandas frame indexed by the items, or a dictionary of rows, got {kind}{how}"
         )
     twice = features.index.duplicated()
     if twice.any():

@@ -21,12 +21,16 @@ def standing(frame, wanted, weight, group, text, report):
     for name in () if ranked else ("first", "second"):
         if wanted[name] is None:
             raise ValueError(f"{name}: expected the name of a column, one of {_listed(frame)}, got None")
-    used = [column for column in wanted.values() if column is not None]
+    used = [column for column in (*wanted.values(), weight) if column is not None]
     for name, column in wanted.items():
         if column is not None and used.count(column) > 1:
             raise ValueError(
                 f"{name}: expected a column of its own, got {column!r}, which stands for something else, too"
             )
+    if text and text[0] == text[1]:
+        raise ValueError(
+            f"item_text: expected a column for the first item and one for the second, got {text[0]!r} twice"
+        )
     if not len(frame):
         raise ValueError("source: expected at least one row, got an empty table")
     found = {name: one_column(frame, column, name) for name, column in wanted.items() if column is not None}

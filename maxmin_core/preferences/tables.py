@@ -205,7 +205,10 @@ def read_comparisons(
                 raise ValueError(
                     "item_text: expected the texts of the items, which `features` is a function of, got None"
                 )
-            features = dict(zip(names, np.asarray(features([report.item_text[name] for name in names])), strict=True))
+            rows = np.asarray(features([report.item_text[name] for name in names]))
+            if len(rows) != len(names):
+                raise ValueError(f"features: expected one row for each of {len(names)} texts, got shape {rows.shape}")
+            features = dict(zip(names, rows, strict=True))
         at, names, array = positions(names, features)
         one, other = at[one], at[other]
     return _compared(kept, one, other, who, names, people, array, shown, report)
@@ -270,7 +273,12 @@ def _of_people(column, who, n):
     """Return what a column says of every person, None where nothing or several things, and how many said several."""
     import pandas as pd
 
-    said = pd.DataFrame({"who": who, "said": column.to_numpy()}).dropna().drop_duplicates()
+    try:
+        said = pd.DataFrame({"who": who, "said": column.to_numpy()}).dropna().drop_duplicates()
+    except TypeError as error:
+        raise ValueError(
+            f"group: expected one value a row in column {column.name[1]!r}, got several ({error}); make them text"
+        ) from error
     count = np.bincount(said["who"], minlength=n)
     known = said[count[said["who"]] == 1]
     values = [None] * n

@@ -159,6 +159,22 @@ def test_a_run_leaves_notebook_metrics_and_log(project):
     assert not list(folder.rglob(".*"))
 
 
+def test_processes_of_a_chapter_may_record_and_one_may_be_killed(project, add_cell):
+    """A process that is killed while it records leaves no lock and no half a file behind the run."""
+    chapter, folder = find_chapter(project, "01"), project / "out"
+    add_cell(
+        chapter.path,
+        "import multiprocessing, os\nfrom maxmin_core.book import _recording\n"
+        "ask = multiprocessing.get_context('fork').Process\n"
+        "some = [ask(target=record, args=(f'mini.n{k}', k)) for k in range(6)]\n"
+        "[one.start() for one in some], [one.join() for one in some]\n"
+        "def dies(path, value):\n    open(f'{path}.9.partial.json', 'w').close(), os._exit(9)\n"
+        "_recording.write_json = dies\nlast = ask(target=record, args=('mini.lost', 1))\nlast.start(), last.join()",
+    )
+    assert set(run(chapter, "smoke", folder)["claims"]) == {"mini.two", *(f"mini.n{k}" for k in range(6))}
+    assert not list(folder.rglob(".*"))
+
+
 def test_a_failed_cell_is_named_and_leaves_nothing_half_done(project, add_cell):
     chapter, folder = find_chapter(project, "01"), project / "out"
     add_cell(chapter.path, "\nnumerator = 1\nnumerator / 0")

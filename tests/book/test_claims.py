@@ -1,4 +1,6 @@
 import json
+import multiprocessing
+import threading
 
 import numpy as np
 import pytest
@@ -33,6 +35,30 @@ class TestRecord:
             "a.b": {"value": 2, "interval": None},
             "a.c": {"value": 3, "interval": None},
         }
+
+    @pytest.mark.parametrize("kind", [multiprocessing.get_context("fork").Process, threading.Thread])
+    def test_several_at_once_lose_nothing(self, tmp_path, monkeypatch, kind):
+        # In a folder that the first of them makes.
+        path = tmp_path / "new" / "claims.json"
+        monkeypatch.setenv(METRICS_VARIABLE, str(path))
+        others = [kind(target=lambda k=k: [record(f"a.{k}.{i}", k) for i in range(25)]) for k in range(8)]
+        for other in others:
+            other.start()
+        while any(other.is_alive() for other in others):
+            # Whoever looks meanwhile reads a whole file.
+            assert not path.exists() or json.loads(path.read_text())
+        known = json.loads(path.read_text())
+        assert {name: entry["value"] for name, entry in known.items()} == {
+            f"a.{k}.{i}": k for k in range(8) for i in range(25)
+        }
+        assert [left.name for left in path.parent.iterdir()] == ["claims.json"]
+
+    def test_a_process_that_was_killed_while_it_recorded_stops_nobody(self, tmp_path, monkeypatch):
+        monkeypatch.setenv(METRICS_VARIABLE, str(tmp_path / "claims.json"))
+        monkeypatch.setattr("maxmin_core.book._recording._KILLED", 0.05)
+        (tmp_path / "claims.json.lock").touch()
+        record("a.b", 1)
+        assert [left.name for left in tmp_path.iterdir()] == ["claims.json"]
 
     def test_without_a_run_nothing_is_written(self, tmp_path, monkeypatch):
         monkeypatch.delenv(METRICS_VARIABLE, raising=False)

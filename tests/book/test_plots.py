@@ -1,5 +1,6 @@
 import json
 import re
+import warnings
 
 import matplotlib
 import numpy as np
@@ -9,6 +10,12 @@ matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
 from maxmin_core.book import plots
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
 
 
 @pytest.fixture
@@ -26,8 +33,7 @@ def figure():
     figure, axes = plt.subplots()
     axes.plot([0, 1], [0, 1])
     axes.set(xlabel="x (m)", ylabel="y (s)")
-    yield figure
-    plt.close(figure)
+    return figure
 
 
 def test_show(shown, figure):
@@ -68,6 +74,86 @@ def test_a_shared_axis_needs_one_label(shown):
     left.set_ylabel("y")
     plots.show(figure, alt="a", caption="c", name="n")
     assert len(shown) == 1
+
+
+ROWS = {
+    "x": np.arange(12.0) % 5,
+    "y": np.arange(12.0) % 7,
+    "z": np.arange(12.0) % 4,
+    "one": [*"ab"] * 6,
+    "two": [*"ppqq"] * 3,
+}
+GRIDS = {
+    "relplot": {"x": "x", "y": "y", "col": "one", "row": "two", "hue": "two"},
+    "displot": {"x": "x", "col": "one", "hue": "two"},
+    "catplot": {"x": "one", "y": "y", "col": "two", "kind": "point"},
+    "lmplot": {"x": "x", "y": "y", "hue": "one"},
+    "jointplot": {"x": "x", "y": "y", "hue": "one"},
+    "pairplot": {"hue": "one"},
+    "clustermap": {},
+}
+
+
+def drawn(name):
+    import pandas as pd
+    import seaborn as sns
+
+    rows = pd.DataFrame(ROWS)
+    if name == "clustermap":
+        grid = sns.clustermap(rows[["x", "y", "z"]].rename_axis(index="row", columns="column"))
+        grid.ax_cbar.set_ylabel("value")
+        return grid
+    return getattr(sns, name)(rows, **GRIDS[name])
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_a_figure_that_seaborn_makes_is_seaborn_s_and_shown_without_a_warning(shown, name):
+    plots.style()
+    with warnings.catch_warnings():
+        # What comes and goes with versions is said to developers alone.
+        warnings.simplefilter("error", UserWarning)
+        grid = drawn(name)
+        with plt.rc_context({"figure.constrained_layout.use": False, "figure.hooks": []}):
+            plain = drawn(name)
+        for one, two in zip(grid.figure.axes, plain.figure.axes, strict=True):
+            np.testing.assert_allclose(one.get_position().bounds, two.get_position().bounds, rtol=1e-12)
+        plots.show(grid, alt="a", caption="c", name="n")
+        plots.show(plain.figure, alt="a", caption="c", name="n")
+    assert len(shown) == 2 and not plt.get_fignums()
+
+
+def test_other_figures_keep_the_book_s_layout():
+    import seaborn as sns
+
+    plots.style()
+    # Drawn by seaborn, in a figure that it asks pyplot for.
+    axes = sns.scatterplot(x=[1, 2], y=[1, 2])
+    assert type(axes.figure.get_layout_engine()).__name__ == "ConstrainedLayoutEngine"
+
+
+@pytest.mark.parametrize("part", [lambda f: f.axes[0], lambda f: f.axes[0].lines[0], lambda f: f.subfigures(1, 1)])
+def test_what_lies_in_a_figure_stands_for_it(shown, figure, part):
+    plots.show(part(figure), alt="a", caption="c", name="n")
+    assert len(shown) == 1 and not plt.fignum_exists(figure.number)
+
+
+@pytest.mark.parametrize("given", [None, "x", plt, np.zeros(2), [1], (1, 2), object])
+def test_what_has_no_figure_is_named(given):
+    with pytest.raises(
+        TypeError, match=rf"^figure: expected a figure .*, got {type(given).__name__}; hand in the figure"
+    ):
+        plots.show(given, alt="a", caption="c", name="n")
+
+
+def test_an_axis_of_which_something_is_seen_needs_its_label(figure):
+    axes = figure.axes[0]
+    axes.set_ylabel("")
+    for hide in (lambda: axes.spines.left.set_visible(False), lambda: axes.set_yticks([])):
+        with pytest.raises(ValueError, match="none on the y axis"):
+            plots.show(figure, alt="a", caption="c", name="n")
+        hide()
+    assert not plots._visible(axes, "y") and plots._visible(axes, "x")
+    assert plots._visible(figure.add_subplot(projection="polar"), "y")
 
 
 def test_the_palette_is_told_apart_by_colour_blind_readers():

@@ -12,7 +12,7 @@ from maxmin_core.course.checking import check_notebook, look_over
 from maxmin_core.course.forbidden import forbidden_names
 from maxmin_core.course.merging import merge
 
-from .corpus import CORPUS, handed_in, write_source
+from .corpus import CORPUS, handed_in, stripped, write_source
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,11 @@ class TestMerging:
         merged = merge(tiny, notebook)
         assert merged.cells[0].source == "import numpy as np\n\nCONSTANT = 2"
         assert [cell.label for cell in merged.cells] == ["cell 2 of the assignment", "double", "total"]
+
+    def test_a_lecturer_s_variant_may_have_no_ids(self, tmp_path):
+        own = write_source(tmp_path)
+        own.path.write_text(json.dumps(stripped(own.notebook(), metadata=False)), encoding="utf-8")
+        assert set(merge(own, handed_in(own)).answers) == {"double", "total", "why"}
 
     def test_own_cells_stay_where_they_were(self, tiny):
         notebook = handed_in(tiny)
