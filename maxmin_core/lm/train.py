@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 from .._files import read_json, write_json, write_whole
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
+from ._vllm import end_vllm
 from .group_reward import GroupReward
 from .profiles import Profile, key
 from .prompts import Prompt
@@ -199,6 +200,8 @@ def train(
     reward.evaluating = lambda: not trainer.model.training
     # The weights are what a checkpoint gets last: one without them was cut off while it was written.
     trainer.train(resume_from_checkpoint=last_checkpoint(folder, "weights.safetensors"))
+    if profile.vllm:
+        end_vllm(trainer)
     if trainer.state.global_step < profile.steps:
         return None
     tokenizer: Any = trainer.processing_class

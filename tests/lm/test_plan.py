@@ -79,6 +79,12 @@ class TestLarge:
         whole, half = (memory(find_profile("gpu-large", base_bf16=b))["policy"] for b in (False, True))
         assert half["base"] == pytest.approx(whole["base"] / 2)
 
+    def test_vllm_keeps_a_policy_as_precisely_as_it_computes(self):
+        for bf16, width in ((True, 2), (False, 4)):
+            profile = find_profile("gpu-large", vllm=True, bf16=bf16)
+            # On a card so small that three tenths of it are less than the weights.
+            assert memory(profile, card=1)["policy"]["vLLM"] == pytest.approx(width * self.POLICY / GIB)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [

@@ -121,10 +121,8 @@ class TestNames:
         run += " preferences._starts preferences.comparisons preferences.mixture preferences.rewards"
         run += " preferences._edges preferences._finish preferences._graph preferences._one_hot"
         # A choice among texts, weights from texts and regret solve an exact problem: the solver is code of the runs.
-        run += (
-            " lm._judging lm._making lm.combined lm.prediction lm.trainer _precise alignment._barrier alignment._dual"
-        )
-        run += " alignment.bargaining alignment.policies alignment.solution"
+        run += " lm._judging lm._making lm._vllm lm.combined lm.prediction lm.trainer _precise alignment._barrier"
+        run += " alignment._dual alignment.bargaining alignment.policies alignment.solution"
         expected = {f"maxmin_core.{name}" for name in base.split()}
         assert set(_closure.closure(results._BASE, without=results._NAMED)) == expected
         expected |= {f"maxmin_core.{name}" for name in run.split()}
