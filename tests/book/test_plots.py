@@ -83,11 +83,12 @@ ROWS = {
     "one": [*"ab"] * 6,
     "two": [*"ppqq"] * 3,
 }
+# Without intervals, which seaborn draws by a bootstrap of its own: the two figures would differ.
 GRIDS = {
     "relplot": {"x": "x", "y": "y", "col": "one", "row": "two", "hue": "two"},
     "displot": {"x": "x", "col": "one", "hue": "two"},
-    "catplot": {"x": "one", "y": "y", "col": "two", "kind": "point"},
-    "lmplot": {"x": "x", "y": "y", "hue": "one"},
+    "catplot": {"x": "one", "y": "y", "col": "two", "kind": "point", "errorbar": None},
+    "lmplot": {"x": "x", "y": "y", "hue": "one", "ci": None},
     "jointplot": {"x": "x", "y": "y", "hue": "one"},
     "pairplot": {"hue": "one"},
     "clustermap": {},
