@@ -1,8 +1,9 @@
 """Which GPU a process sees. That is settled before PyTorch looks for one, where torch is first imported."""
 
+import gc
 import os
 
-__all__ = ["see_one_gpu"]
+__all__ = ["free", "see_one_gpu"]
 
 
 def see_one_gpu():
@@ -12,3 +13,11 @@ def see_one_gpu():
     """
     if "WORLD_SIZE" not in os.environ:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+
+def free():
+    """Give back what nobody refers to any more: a trainer and its model refer to each other."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()

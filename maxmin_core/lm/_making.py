@@ -1,12 +1,10 @@
 """How the policy of every method is made: trained, combined of the groups' own policies, or chosen among texts."""
 
-import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 from scipy.special import rel_entr
@@ -15,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from .._files import write_json
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
+from ._devices import free
 from .base import Base, Ground
 from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
@@ -113,11 +112,11 @@ class Making:
         if not profile.cpu:
             # A trainer loads its own; on a GPU there is no room for another.
             self._held.clear()
-            _free()
+            free()
         train(method, rewards, groups, base.train, base.reference, profile, folder, seed=self.seed, beta=beta, **more)
 
         if not profile.cpu:
-            _free()
+            free()
 
     def _members(self, beta, folder):
         """Train a policy for every group alone; soup, product and regret share them."""
@@ -193,9 +192,3 @@ class Making:
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / name, {"groups": list(self.learned), **found})
-
-
-def _free():
-    """Give back what nobody refers to any more."""
-    gc.collect()
-    torch.cuda.empty_cache()
