@@ -10,6 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from .._files import write_json
+from ._devices import join
 from ._making import UNTRAINED, Made, Making
 from .evaluate import evaluate
 from .policy import log_probabilities
@@ -52,7 +53,7 @@ def make_all(
     list of Path
         The folders of the results, the reference's first.
     """
-    state, profile, seed = PartialState(cpu=making.profile.cpu), making.profile, making.seed
+    state, profile, seed = join(making.profile.cpu), making.profile, making.seed
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]

@@ -21,7 +21,7 @@ from .pretrained import MODELS
 from .profiles import Profile
 from .trainer import adapters
 
-__all__ = ["VLLM_SHARE", "memory", "plan"]
+__all__ = ["VLLM_SHARE", "disk", "memory", "plan"]
 
 # The architecture of pretrained models, so that no hub is asked for a plan.
 _KNOWN = {
@@ -98,8 +98,7 @@ def memory(
     divided, bits = gpus if profile.fsdp else 1, 2 if profile.bf16 else 4
     frozen = 2 if profile.base_bf16 else 4
     of_rewards = 2 if profile.base_bf16 or profile.reward_bf16 else 4
-    # One for all, those that EM finds, those of known groups; of people also those that judge, from other prompts.
-    kinds = 1 + (3 if profile.longest_prompt else 2) * groups
+    kinds = _kinds(profile, groups)
 
     def kept(n_texts, config):
         layer = config.hidden_size * n_texts * length * bits
@@ -188,6 +187,46 @@ def plan(profile: Profile) -> list[tuple[str, float, str]]:
         ("policy: texts a step", batch, ""),
         ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),
     ]
+
+
+def disk(profile: Profile, *, groups: int = 2) -> dict[str, float]:
+    """Return what a run writes, part by part: the reference in 32 bits, rewards, checkpoints, the policy.
+
+    Rewards lie there twice while they are learned; of the policy's checkpoints two are kept while a third is written,
+    each with 12 bytes for what is trained.
+
+    Parameters
+    ----------
+    profile : Profile
+        What would be trained.
+    groups : int
+        How many groups have a reward.
+
+    Returns
+    -------
+    dict of str to float
+        Part to GiB.
+
+    Raises
+    ------
+    ValueError
+        On a model whose architecture is not known here.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> round(disk(find_profile("gpu-large"))["reference"], 1)
+    25.1
+    """
+    size = _sizes(profile)
+    of_rewards = _kinds(profile, groups) * 4 * size.scorer_trained if profile.reward == "model" else 0
+    parts = {"reference": 4 * size.policy, "rewards": 2 * of_rewards, "checkpoints": 3 * 12 * size.trained}
+    return {part: b / _GIB for part, b in (parts | {"policy": 4 * size.trained}).items()}
+
+
+def _kinds(profile, groups):
+    """One for all, those that EM finds, those of known groups; of people also those that judge, from other prompts."""
+    return 1 + (3 if profile.longest_prompt else 2) * groups
 
 
 def _sizes(profile):

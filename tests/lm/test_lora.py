@@ -107,6 +107,13 @@ class TestTraining:
         assert {value.dtype for value in one.values()} == {torch.float32}
         assert all(row["grad_norm"] > 0 for row in lines(tmp_path / "whole"))
 
+    @pytest.mark.parametrize(("lora", "steps", "every"), [(4, 300, 10), (4, 4, 2), (0, 300, 150), (4, 1, 1)])
+    def test_adapters_are_saved_often_and_few_are_kept(self, base, tmp_path, lora, steps, every):
+        profile = replace(SMALL, lora=lora, steps=steps)
+        args = make_trainer(lambda **_: [], PROMPTS, base, profile, tmp_path, seed=0).args
+        # The older of two goes only when the newer is whole.
+        assert (args.save_steps, args.save_total_limit) == (every, 2)
+
     def test_the_seed_draws_the_adapters_first_weights(self, base, tmp_path):
         first = {}
         for name, seed, before in (("one", 0, 1), ("again", 0, 2), ("other", 1, 1)):
