@@ -106,8 +106,9 @@ def judge(
     """
     state, baseline = PartialState(), making.base.baseline
     model, texts, divergence = made
-    if texts is None and model is making.reference:
+    if texts is None and identity["method"] == "reference":
         texts = baseline
+    reference = making.beside(model)
     mine = np.array_split(np.arange(len(baseline)), state.num_processes)[state.process_index]
     found = []
     if len(mine):
@@ -116,14 +117,14 @@ def judge(
             here = making.texts(model, [baseline.prompts[i] for i in mine], (seed + of_process) % 2**31)
         else:
             here = _some(texts, mine)
-        likely = [log_probabilities(m, making.tokenizer, here.prompts, here.ids) for m in (model, making.reference)]
+        likely = [log_probabilities(m, making.tokenizer, here.prompts, here.ids) for m in (model, reference)]
         learned = {name: reward(*here.pair) for name, reward in making.rewards.items()}
         found = [(here, likely, learned)]
     parts = gather_object(found)
     texts = Texts(*([one for part, *_ in parts for one in getattr(part, name)] for name in _FIELDS))
     logs = [np.concatenate([likely[k] for _, likely, _ in parts]) for k in range(2)]
     whole = {name: np.concatenate([learned[name] for *_, learned in parts], axis=1) for name in making.rewards}
-    metrics = evaluate(model, making.reference, making.tokenizer, texts, baseline, gold, likely=(logs[0], logs[1]))
+    metrics = evaluate(model, reference, making.tokenizer, texts, baseline, gold, likely=(logs[0], logs[1]))
     if divergence is not None:
         metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
     means = {name: values.mean(axis=1).tolist() for name, values in whole.items()}

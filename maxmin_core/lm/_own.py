@@ -67,8 +67,8 @@ def _prompt(value, i):
 def joined(rows: pd.DataFrame, people: Any, group: str | None) -> pd.DataFrame:
     """Return rows with what a table of people says of each annotator in one of its columns."""
     table = read_table(people)
-    (name, *_) = [name for name in _IDS if name in table.columns] or [None]
-    if name is None or group not in table.columns:
+    name = next((name for name in _IDS if name in table.columns), None)
+    if name is None or group is None or group not in table.columns:
         raise ValueError(
             f"people: expected a table with annotator, annotator_id or user_id, and the column that --group names "
             f"({group}), got {', '.join(map(str, table.columns)):.300}"
@@ -76,7 +76,8 @@ def joined(rows: pd.DataFrame, people: Any, group: str | None) -> pd.DataFrame:
     who = table[name].astype(str)
     if who.duplicated().any():
         raise ValueError(f"people: expected a row for everybody, got several for {who[who.duplicated()].iloc[0]!r}")
-    return rows.assign(**{group: rows["annotator"].astype(str).map(dict(zip(who, table[group], strict=True)))})
+    said = dict(zip(who, table[group], strict=True))
+    return rows.assign(**{str(group): rows["annotator"].astype(str).map(said)})
 
 
 def check_people(rows: list[dict[str, Any]], least: int) -> None:

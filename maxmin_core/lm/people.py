@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PERSONAS", "WISHES", "PersonaSetting", "run_people", "thin"]
 
-_KINDS = ("single", "mixture", "known", "heldout")
+_KINDS: tuple[str, ...] = ("single", "mixture", "known", "heldout")
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def run_people(
                 policy = load_policy(there, cpu=profile.cpu, bf16=profile.base_bf16)[0]
                 given = (
                     policy,
-                    making.reference,
+                    making.beside(policy),
                     making.tokenizer,
                     base.baseline.prompts,
                     {g: wishes[g] for g in groups},

@@ -13,7 +13,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from maxmin_core import cli
-from maxmin_core.lm import _people_rewards, commands
+from maxmin_core.lm import _making, _people_rewards, commands
 from maxmin_core.lm.people import PERSONAS, WISHES, run_people, thin
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.sources import load_comparisons
@@ -136,20 +136,34 @@ class TestWholePath:
         assert before == {path: path.stat().st_mtime_ns for path in folders[0].parent.rglob("*") if path.is_file()}
 
 
-class TestWithoutGroups:
-    @pytest.fixture(scope="class")
-    def found(self, model, files, tmp_path_factory):
-        """The same people in a table of their own, which does not say who they are."""
-        data, _ = load_comparisons("personas", files, personas=["P1A", "P1B"])
-        truth = dict(zip(data["annotator"], data["group"], strict=True))
-        rows = [{name: value for name, value in row.items() if name != "group"} for row in data.to_list()]
-        path = tmp_path_factory.mktemp("own") / "mine.jsonl"
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        root, said = tmp_path_factory.mktemp("runs"), []
-        profile = replace(SMALL, model=str(model), revision=None, steps=1, n_groups=2)
-        given = (load_comparisons("own", path)[0], "own", profile, root)
-        return run_people(*given, seed=3, methods=["maxmin"], say=said.append), truth, said, given
+def test_a_policy_is_judged_without_a_second_copy_of_its_base(made, monkeypatch):
+    folders, given, _ = made
+    there, loaded = folders[2], []
+    before = json.loads((there / "result.json").read_text())
+    (there / "result.json").unlink()
+    load = _making.load_policy
+    monkeypatch.setattr(_making, "load_policy", lambda folder, **how: loaded.append(folder) or load(folder, **how))
+    run_people(*given, seed=3, methods=["single", "maxmin"])
+    assert loaded == [there]
+    after = json.loads((there / "result.json").read_text())
+    assert {**after, "seconds": 0} == {**before, "seconds": 0} and after["kl"] != 0
 
+
+@pytest.fixture(scope="module")
+def found(self, model, files, tmp_path_factory):
+    """The same people in a table of their own, which does not say who they are."""
+    data, _ = load_comparisons("personas", files, personas=["P1A", "P1B"])
+    truth = dict(zip(data["annotator"], data["group"], strict=True))
+    rows = [{name: value for name, value in row.items() if name != "group"} for row in data.to_list()]
+    path = tmp_path_factory.mktemp("own") / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    root, said = tmp_path_factory.mktemp("runs"), []
+    profile = replace(SMALL, model=str(model), revision=None, steps=1, n_groups=2)
+    given = (load_comparisons("own", path)[0], "own", profile, root)
+    return run_people(*given, seed=3, methods=["maxmin"], say=said.append), truth, said, given
+
+
+class TestWithoutGroups:
     def test_em_s_groups_take_the_place_of_named_ones(self, found):
         folders, truth, said, _ = found
         learned = json.loads((folders[0].parent / "learned.json").read_text())
