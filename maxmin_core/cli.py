@@ -89,6 +89,10 @@ def _parser():
         sub.add_argument("--model", help="another model than the profile's: of the hub, or its folder")
         sub.add_argument("--revision", help="the model's commit on the hub")
 
+    def with_base(sub):
+        sub.add_argument("--base-bf16", action="store_true", help="keep the policy's frozen base in 16 bits; no vLLM")
+        sub.add_argument("--groups", type=int, metavar="N", help="how many groups EM looks for where no data name them")
+
     def with_seed(sub):
         sub.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0, the book's)")
 
@@ -119,9 +123,11 @@ def _parser():
     sub.add_argument("--steps", type=int, help="train so many steps instead, to see whether it runs")
     sub.add_argument("--vllm", action="store_true", help="draw the training's texts by vLLM, where it is installed")
     sub.add_argument("--fsdp", action="store_true", help="divide the policy among the processes, under torchrun")
-    sub.add_argument("--data", metavar="NAME=PATH", help="people's comparisons instead, such as personas=FOLDER")
+    sub.add_argument("--data", metavar="NAME=PATH", help="people's comparisons: personas=FOLDER, or your own: own=FILE")
     sub.add_argument("--group", metavar="COLUMN", help="which column of other data names a person's group")
+    sub.add_argument("--people", metavar="FILE", help="a table of the people, where the group's column stands in one")
     with_model(sub)
+    with_base(sub)
     sub.add_argument("--judge", metavar="ADDRESS", help="a model that judges, such as http://localhost:8000/v1")
     sub.add_argument("--judge-model", default="default", help="its name there (a key: MAXMIN_JUDGE_KEY)")
     sub.add_argument("--wish", action="append", metavar="GROUP=TEXT", help="what a group wants, for the judge")
@@ -137,6 +143,7 @@ def _parser():
     sub.add_argument("--vllm", action="store_true", help="as for train: vLLM keeps three tenths of the card")
     sub.add_argument("--fsdp", action="store_true", help="as for train: the policy is divided among the GPUs")
     with_model(sub)
+    with_base(sub)
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     with_solutions(sub)

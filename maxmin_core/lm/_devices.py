@@ -1,8 +1,17 @@
-"""Which GPU a process sees. That is settled before PyTorch looks for one, where torch is first imported."""
+"""Which GPU a process sees, and how processes wait for each other.
 
+The first is settled before PyTorch looks for a GPU, where torch is first imported.
+"""
+
+import gc
 import os
+from datetime import timedelta
 
-__all__ = ["see_one_gpu"]
+__all__ = ["PATIENCE", "free", "join", "see_one_gpu"]
+
+# One process draws the reference's texts or asks a judge while the others wait: minutes to hours. NCCL's own limit, ten
+# minutes, would end them all; a process that dies ends the others anyway, by torchrun.
+PATIENCE = timedelta(days=1)
 
 
 def see_one_gpu():
@@ -12,3 +21,18 @@ def see_one_gpu():
     """
     if "WORLD_SIZE" not in os.environ:
         os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
+
+
+def join(cpu):
+    """Return accelerate's state: this process joins the others, if there are any, and waits for them patiently."""
+    from accelerate import PartialState
+
+    return PartialState(cpu=cpu, timeout=PATIENCE)
+
+
+def free():
+    """Give back what nobody refers to any more: a trainer and its model refer to each other."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()

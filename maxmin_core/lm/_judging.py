@@ -10,6 +10,7 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 
 from .._files import write_json
+from ._devices import join
 from ._making import UNTRAINED, Made, Making
 from .evaluate import evaluate
 from .policy import log_probabilities
@@ -52,7 +53,7 @@ def make_all(
     list of Path
         The folders of the results, the reference's first.
     """
-    state, profile, seed = PartialState(cpu=making.profile.cpu), making.profile, making.seed
+    state, profile, seed = join(making.profile.cpu), making.profile, making.seed
     folders = [folder / method for method in ("reference", *methods)]
     # All processes agree on what is to do before one of them writes a result: who looked later would do less, and wait.
     missing = [there for there in folders if not (there / "result.json").exists()]
@@ -105,8 +106,9 @@ def judge(
     """
     state, baseline = PartialState(), making.base.baseline
     model, texts, divergence = made
-    if texts is None and model is making.reference:
+    if texts is None and identity["method"] == "reference":
         texts = baseline
+    reference = making.beside(model)
     mine = np.array_split(np.arange(len(baseline)), state.num_processes)[state.process_index]
     found = []
     if len(mine):
@@ -115,14 +117,14 @@ def judge(
             here = making.texts(model, [baseline.prompts[i] for i in mine], (seed + of_process) % 2**31)
         else:
             here = _some(texts, mine)
-        likely = [log_probabilities(m, making.tokenizer, here.prompts, here.ids) for m in (model, making.reference)]
+        likely = [log_probabilities(m, making.tokenizer, here.prompts, here.ids) for m in (model, reference)]
         learned = {name: reward(*here.pair) for name, reward in making.rewards.items()}
         found = [(here, likely, learned)]
     parts = gather_object(found)
     texts = Texts(*([one for part, *_ in parts for one in getattr(part, name)] for name in _FIELDS))
     logs = [np.concatenate([likely[k] for _, likely, _ in parts]) for k in range(2)]
     whole = {name: np.concatenate([learned[name] for *_, learned in parts], axis=1) for name in making.rewards}
-    metrics = evaluate(model, making.reference, making.tokenizer, texts, baseline, gold, likely=(logs[0], logs[1]))
+    metrics = evaluate(model, reference, making.tokenizer, texts, baseline, gold, likely=(logs[0], logs[1]))
     if divergence is not None:
         metrics |= {"kl": float(divergence.mean()), "kl_error": float(divergence.std() / np.sqrt(len(divergence)))}
     means = {name: values.mean(axis=1).tolist() for name, values in whole.items()}

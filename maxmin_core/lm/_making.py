@@ -1,20 +1,19 @@
 """How the policy of every method is made: trained, combined of the groups' own policies, or chosen among texts."""
 
-import gc
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from accelerate import PartialState
 from numpy.typing import NDArray
 from scipy.special import rel_entr
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from .._files import write_json
 from ..alignment.bargaining import Nash, Regret
 from ..alignment.welfare import Egalitarian, Utilitarian, Welfare
+from ._devices import free
 from .base import Base, Ground
 from .combined import Product, best_soup, regret_weights, room_for_soup
 from .policy import load_policy, log_probabilities
@@ -25,12 +24,35 @@ from .reward import Rewards
 from .texts import Texts, write_texts
 from .train import METHODS, Method, train
 
-__all__ = ["UNTRAINED", "Made", "Making"]
+__all__ = ["UNTRAINED", "Beneath", "Made", "Making"]
 
 # What is made without a training of its own.
 UNTRAINED = ("soup", "product", "choice")
 # Texts among which one is chosen, and from which weights are predicted; prompts of a step of mirror descent.
 _N_CHOICES, _N_DESCENT = 16, 256
+
+
+class Beneath:
+    """The reference under a policy of adapters: its own base, with the adapters switched off.
+
+    Policies are loaded from their files to be judged, so nothing has been merged into that base.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.model, name)
+
+    def __call__(self, *given: Any, **more: Any) -> Any:
+        """Return what the base makes of a text."""
+        with self.model.disable_adapter():
+            return self.model(*given, **more)
+
+    def generate(self, *given: Any, **more: Any) -> Any:
+        """Draw texts from the base."""
+        with self.model.disable_adapter():
+            return self.model.generate(*given, **more)
 
 
 class Made(NamedTuple):
@@ -55,19 +77,22 @@ class Making:
     @property
     def reference(self) -> PreTrainedModel:
         """The reference policy."""
-        self._hold()
+        if "model" not in self._held:
+            self._held["model"] = self._load(self.base.reference)
         return self._held["model"]
+
+    def beside(self, model: Any) -> Any:
+        """Return the reference of a policy: with adapters, no second copy of it."""
+        from peft import PeftModel
+
+        return Beneath(model) if isinstance(model, PeftModel) else self.reference
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
         """Its tokenizer."""
-        self._hold()
+        if "tokenizer" not in self._held:
+            self._held["tokenizer"] = AutoTokenizer.from_pretrained(self.base.reference, padding_side="left")
         return self._held["tokenizer"]
-
-    def _hold(self):
-        if not self._held:
-            model, tokenizer = load_policy(self.base.reference, cpu=self.profile.cpu, bf16=self.profile.base_bf16)
-            self._held.update(model=model, tokenizer=tokenizer)
 
     @property
     def learned(self) -> tuple[str, ...]:
@@ -113,11 +138,11 @@ class Making:
         if not profile.cpu:
             # A trainer loads its own; on a GPU there is no room for another.
             self._held.clear()
-            _free()
+            free()
         train(method, rewards, groups, base.train, base.reference, profile, folder, seed=self.seed, beta=beta, **more)
 
         if not profile.cpu:
-            _free()
+            free()
 
     def _members(self, beta, folder):
         """Train a policy for every group alone; soup, product and regret share them."""
@@ -135,7 +160,7 @@ class Making:
         for u, member in enumerate(members):
             texts = self.texts(member, self.base.train, self.seed)
             here, there = (
-                log_probabilities(m, self.tokenizer, texts.prompts, texts.ids) for m in (member, self.reference)
+                log_probabilities(m, self.tokenizer, texts.prompts, texts.ids) for m in (member, self.beside(member))
             )
             best.append(float(self.rewards["mixture"](*texts.pair)[u].mean() - beta * (here - there).mean()))
         return np.array(best)
@@ -193,9 +218,3 @@ class Making:
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / name, {"groups": list(self.learned), **found})
-
-
-def _free():
-    """Give back what nobody refers to any more."""
-    gc.collect()
-    torch.cuda.empty_cache()

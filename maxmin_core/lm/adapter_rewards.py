@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from .._files import read_json, write_json
+from ._room import read_at_once
 from .policy import load_policy
 from .prompts import Prompt
 from .reward import Rewards
@@ -233,7 +234,7 @@ def embed(
     bf16 : bool
         Whether the policy is kept in 16 bits.
     batch : int
-        Texts at a time.
+        Texts at a time, at most; fewer where the policy is large.
 
     Returns
     -------
@@ -248,10 +249,12 @@ def embed(
     tokenizer.padding_side = "right"
     texts = [whole_text(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
     found = []
+    longest = max(map(len, tokenizer(texts)["input_ids"]))
+    batch = read_at_once(model.config, model.dtype.itemsize, longest, batch)
     for start in range(0, len(texts), batch):
         rows = tokenizer(texts[start : start + batch], return_tensors="pt", padding=True).to(model.device)
         mask = rows["attention_mask"]
-        hidden = model.base_model(rows["input_ids"], attention_mask=mask).last_hidden_state.float()
+        hidden = model.base_model(rows["input_ids"], attention_mask=mask, use_cache=False).last_hidden_state.float()
         found.append(((hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)).cpu().numpy())
     hidden_means = np.concatenate(found).astype(float)
     left, size, _ = np.linalg.svd(hidden_means - hidden_means.mean(axis=0), full_matrices=False)

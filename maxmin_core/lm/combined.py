@@ -187,7 +187,7 @@ class Product:
     def __init__(self, members: Sequence[PreTrainedModel], weights: Sequence[float] | NDArray[np.float64]) -> None:
         _check_alike(members)
         self.members, self.weights = list(members), as_distribution("weights", weights, len(members)).tolist()
-        self.config, self.device = members[0].config, members[0].device
+        self.config, self.device, self.dtype = members[0].config, members[0].device, members[0].dtype
 
     def __call__(self, ids: torch.Tensor, **more: Any) -> Any:
         """Return an object whose ``logits`` are the product's logarithms, up to a constant.

@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from .base import prepare
 from .experiment import run_methods
 from .judges import ServerJudge
 from .people import PERSONAS, run_people, thin
-from .plan import memory, plan
+from .plan import disk, memory, plan
 from .profiles import Profile, find_profile
 from .results import base_folder, seeds
 from .settings import SETTINGS
 from .sources import load_comparisons
+from .trainer import adapters
 
 __all__ = ["say_plan", "train_runs"]
 
@@ -50,13 +52,10 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
         )
     if profile.name == "gpu-large" and options.data is None:
         raise ValueError("data: expected people's comparisons for gpu-large, such as personas=FOLDER, got none")
-    # Libraries report a full disk each in their own way, and late.
-    room = shutil.disk_usage(root).free / 2**30
-    if room < (needed := 2 if profile.cpu else 20):
-        raise ValueError(f"disk: expected {needed} GiB free for models and checkpoints, got {room:.1f} GiB")
     if options.data is not None:
         _for_people(options, profile, runs, say)
         return
+    _check_disk(profile, runs)
     if options.setting == "base" and not options.all:
         prepare(profile, runs, say=say)
         return
@@ -74,6 +73,24 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
             say(f"[{setting}] seed {seed}: {len(folders)} results in {folders[0].parent.relative_to(root)}")
 
 
+def _check_disk(profile, runs):
+    """Refuse a disk that is too full: libraries report it each in their own way, and late."""
+    needed = 2
+    if not profile.cpu:
+        try:
+            parts = disk(profile, groups=profile.n_groups or 2)
+        except ValueError:
+            # A model of the hub that no plan knows; before its reference is written, its size is looked at.
+            parts = {"all": 18.0}
+        if any((runs / profile.name).glob("**/reference/config.json")):
+            # It is not written again.
+            parts.pop("reference", None)
+        needed += math.ceil(sum(parts.values()))
+    room = shutil.disk_usage(runs if runs.exists() else runs.parents[1]).free / 2**30
+    if room < needed:
+        raise ValueError(f"disk: expected {needed} GiB free for models and checkpoints, got {room:.1f} GiB")
+
+
 def _for_people(options, profile, runs, say):
     name, _, source = options.data.partition("=")
     if not source:
@@ -88,14 +105,16 @@ def _for_people(options, profile, runs, say):
         data, report = load_comparisons(name, source, personas=setting.personas)
         data = thin(data, dict(zip(setting.personas, (setting.ratio, 1), strict=True)))
     else:
-        data, report = load_comparisons(name, source, group=options.group)
+        data, report = load_comparisons(name, source, group=options.group, people=options.people)
     if os.environ.get("RANK", "0") == "0":
         say(f"[{name}] {len(data)} of {report.votes} comparisons, by {len(set(data['annotator']))} people")
         for reason, n in report.dropped.items():
             say(f"[{name}] left out: {n} {reason}")
+    _check_disk(profile, runs)
     methods = options.method or ("single", "equal", "maxmin")
     wishes = dict(pair.split("=", 1) for pair in options.wish) if options.wish else None
-    label = f"{name} {options.setting}"
+    # A simulated setting's name says nothing of people.
+    label = name if options.setting in SETTINGS else f"{name} {options.setting}"
     folders = run_people(
         data, label, profile, runs, seed=options.seed, methods=methods, judge=judge, wishes=wishes, say=say
     )
@@ -127,7 +146,7 @@ def say_plan(options: argparse.Namespace, say: Callable[[str], None]) -> bool:
     for part, number, unit in plan(profile):
         say(f"{part:<44} {number:>16,.3f} {unit}" if unit else f"{part:<44} {number:>16,}")
     fits = True
-    for phase, parts in memory(profile, gpus=options.gpus, card=options.memory).items():
+    for phase, parts in memory(profile, gpus=options.gpus, card=options.memory, groups=profile.n_groups or 2).items():
         for part, gib in parts.items():
             say(f"{f'{phase}: {part}':<44} {gib:>16,.3f} GiB a GPU")
         total = sum(parts.values())
@@ -142,9 +161,17 @@ def say_plan(options: argparse.Namespace, say: Callable[[str], None]) -> bool:
 
 
 def _chosen(options: argparse.Namespace) -> Profile:
-    changes = {"vllm": options.vllm, "fsdp": options.fsdp}
+    changes = {"vllm": options.vllm, "fsdp": options.fsdp, "base_bf16": options.base_bf16}
+    if options.groups is not None:
+        if options.groups < 1:
+            raise ValueError(f"groups: expected at least 1, got {options.groups}")
+        changes["n_groups"] = options.groups
     if options.model is not None:
         changes |= {"model": options.model, "revision": options.revision}
     elif options.revision is not None:
         changes["revision"] = options.revision
-    return replace(find_profile(options.profile), **changes)
+    profile = replace(find_profile(options.profile), **changes)
+    if profile.base_bf16:
+        # What does not fit together is said now, not after the rewards were learned.
+        adapters(profile, "CAUSAL_LM")
+    return profile

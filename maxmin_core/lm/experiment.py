@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
 from numpy.typing import NDArray
 
 from .._files import write_json
+from ._devices import join
 from ._judging import check_methods, make_all
 from ._making import Making
 from .adapter_rewards import AdapterRewards
@@ -172,7 +172,7 @@ def run_methods(
     found = find_setting(setting)
     methods = check_methods(found.methods if methods is None else methods, profile)
     # Under torchrun one process prepares; all of them learn, train and judge.
-    state = PartialState(cpu=profile.cpu)
+    state = join(profile.cpu)
     with state.main_process_first():
         base = prepare(profile, root, say=say if state.is_main_process else lambda line: None)
     folder = run_folder(setting, profile, root, seed=seed)

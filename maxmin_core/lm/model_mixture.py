@@ -114,6 +114,8 @@ def learn_models(
             made = train_reward_model(reference, *pairs, profile, folders[u], seed=seed)
             if not profile.lora:
                 models.append(made)
+            # Adapters are joined on one base below; this one's would lie beside the next one that is trained.
+            del made
         if profile.lora:
             names = [f"{folder.name}-{name}-{u}" for u in range(n_groups)]
             bf16 = profile.base_bf16 or profile.reward_bf16

@@ -1,46 +1,39 @@
 """Policies for real people: comparisons that somebody made take the place of the simulated annotators. Chapter 10.
 
 Prompts are divided once: on half of them rewards are learned and policies trained; on three tenths other reward models
-are, for the groups as the data name them, which judge; on the rest policies write and rewards are tried.
+are, for the groups as the data name them (or, where they name none, as EM has found them), which judge; on the rest
+policies write and rewards are tried.
 """
 
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from accelerate import PartialState
-from numpy.typing import NDArray
 
 from .._closure import fingerprint
-from .._files import read_json, write_json
-from ..preferences.comparisons import Comparisons
-from ..preferences.mixture import fit_mixture
-from ._judging import check_methods, make_all
+from .._files import write_json
+from ._devices import join
+from ._judging import check_methods, make_all, method_and_beta
 from ._making import Making
-from .adapter_rewards import AdapterRewards, embed
-from .base import Ground
-from .comparisons import Compared, as_choices, split
-from .experiment import load_rewards, order_of_groups
+from ._people_ground import make_ground
+from ._people_rewards import learn_from_people
+from .experiment import load_rewards
 from .judges import Judge, judge_policy
-from .model_mixture import learn_models
 from .policy import load_policy
 from .profiles import Profile, key
-from .prompts import Prompt, encode
-from .reference import load_pretrained
-from .score_heads import whole_text
-from .texts import Texts, write_texts
+from .train import METHODS
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 __all__ = ["PERSONAS", "WISHES", "PersonaSetting", "run_people", "thin"]
 
-_KINDS = ("single", "mixture", "known", "heldout")
+_KINDS: tuple[str, ...] = ("single", "mixture", "known", "heldout")
 
 
 @dataclass(frozen=True)
@@ -139,16 +132,17 @@ def run_people(
     """Learn rewards from people's comparisons, train policies on their prompts, and judge these by held-out rewards.
 
     As `experiment.run_methods` does with simulated annotators; who is in which group no learner sees. What is there is
-    not made again.
+    not made again. Data that name no groups are learned from, too, where the profile says how many groups to look for:
+    no reward of known groups is learned, and those that judge are learned for the groups that EM has found.
 
     Parameters
     ----------
     data : datasets.Dataset
-        As `sources.load_comparisons` returns it, with groups.
+        As `sources.load_comparisons` returns it, with a group for everybody or for nobody.
     setting : str
         What it is called.
     profile : Profile
-        With a pretrained model, adapters, and reward models.
+        With a pretrained model, adapters, and reward models; ``n_groups`` only where the data name no groups.
     root : Path or str
         The folder of all runs.
     seed : int
@@ -170,8 +164,9 @@ def run_people(
     Raises
     ------
     ValueError
-        On data without groups, with one alone or with people who compared too little; a profile that trains the
-        reference or no reward models; prompts and answers none of which fit the model.
+        On data with one group alone or with groups for some people, without groups where the profile does not say how
+        many to look for or a method or a judge needs names; with people who compared too little; a profile that trains
+        the reference or no reward models; prompts and answers none of which fit the model.
 
     Examples
     --------
@@ -179,15 +174,15 @@ def run_people(
     >>> run_people(data, "P1", profile, "runs", seed=20, methods=["single", "maxmin"])  # doctest: +SKIP
     """
     methods = check_methods(methods, profile)
-    if profile.reward != "model" or not profile.lora or profile.reference_steps or profile.n_groups is not None:
+    if profile.reward != "model" or not profile.lora or profile.reference_steps:
         raise ValueError(
             "profile: expected adapters, reward models and an untrained reference for people's comparisons"
         )
-    groups = tuple(sorted({group for group in data["group"] if group is not None}))
-    if len(groups) < 2 or None in data["group"]:
-        raise ValueError(
-            f"group: expected two groups or more, and one for everybody, got {', '.join(groups) or 'none'}"
-        )
+    groups, kinds = _groups(data, profile, methods), _KINDS
+    if profile.n_groups is not None:
+        kinds = tuple(kind for kind in _KINDS if kind != "known")
+        if judge is not None:
+            raise ValueError("judge: expected groups that the data name, to say what each wants, got none")
     wishes = WISHES if wishes is None else wishes
     if judge is not None and (unsaid := [name for name in groups if name not in wishes]):
         raise ValueError(f"wishes: expected what each group wants, got nothing for {', '.join(unsaid)}")
@@ -198,11 +193,16 @@ def run_people(
     slug = setting.lower().replace(":", "-").replace(" ", "-")
     at = Path(root) / profile.name / f"people-{slug}"
     ground, folder = at / f"ground-{key(**settings)}", at / f"seed{seed}-{key(**settings, seed=seed)}"
-    state = PartialState(cpu=profile.cpu)
+    state = join(profile.cpu)
+    if profile.n_groups is not None and state.is_main_process:
+        say(
+            f"[{setting}] the data name no groups, EM looks for {len(groups)}: no rewards of named groups are learned, "
+            "and those that judge are, from other prompts, of the groups that EM finds"
+        )
     with state.main_process_first():
-        parts, base = _ground(data, profile, ground, say if state.is_main_process else lambda line: None)
+        parts, base = make_ground(data, profile, ground, say if state.is_main_process else lambda line: None)
     if not (folder / "learned.json").exists():
-        learned, report = _learn(parts, base, groups, profile, seed, folder / "training")
+        learned, report = learn_from_people(parts, base, groups, profile, seed, folder / "training")
         state.wait_for_everyone()
         if state.is_main_process:
             write_json(folder / "settings.json", {**settings, "setting": setting, "seed": seed})
@@ -212,7 +212,7 @@ def run_people(
             shutil.rmtree(folder / "training", ignore_errors=True)
         del learned
     state.wait_for_everyone()
-    rewards = load_rewards(folder, profile, _KINDS)
+    rewards = load_rewards(folder, profile, kinds)
     gold = rewards.pop("heldout")
     making = Making(base, rewards, groups, profile, seed)
     folders = make_all(making, gold, folder, setting, methods, say=say)
@@ -224,7 +224,7 @@ def run_people(
                 policy = load_policy(there, cpu=profile.cpu, bf16=profile.base_bf16)[0]
                 given = (
                     policy,
-                    making.reference,
+                    making.beside(policy),
                     making.tokenizer,
                     base.baseline.prompts,
                     {g: wishes[g] for g in groups},
@@ -234,102 +234,27 @@ def run_people(
     return folders
 
 
-def _ground(data, profile, folder, say):
-    """Save the reference, divide the prompts, draw its texts: once for all seeds."""
-    if not (folder / "texts.json").exists():
-        if not (folder / "reference" / "config.json").exists():
-            say("[people] the model, in 32 bits")
-            model, tokenizer = load_pretrained(profile)
-            model.save_pretrained(folder / "reference")
-            tokenizer.save_pretrained(folder / "reference")
-        model, tokenizer = load_policy(folder / "reference", cpu=profile.cpu, bf16=profile.base_bf16)
-        fits = _that_fit(data, model, tokenizer, profile)
-        if not fits:
-            raise ValueError(
-                "data: expected comparisons whose prompts and answers fit the model, got none: prompts of at most "
-                f"{_room(model, profile)} tokens, with an answer at most {model.config.max_position_embeddings}"
-            )
-        if len(fits) < len(data):
-            say(f"[people] {len(data) - len(fits)} of {len(data)} comparisons are too long for the model, left out")
-        learning, rest = split(data.select(fits), "prompt", share=0.5)
-        heldout, tried = split(rest, "prompt", share=0.4)
-        train, test = (_prompts(part) for part in (learning, tried))
-        rng = np.random.default_rng(0)
-        train = [train[i] for i in rng.permutation(len(train))[: profile.n_prompts]]
-        test = [test[i] for i in rng.permutation(len(test))[: profile.n_evaluation]]
-        say("[people] texts of the reference")
-        pool = write_texts(model, tokenizer, train, n_tokens=profile.new_tokens, seed=1)
-        baseline = write_texts(model, tokenizer, test, n_tokens=profile.new_tokens, seed=2)
-        parts = {"learning": learning, "heldout": heldout, "tried": tried}
-        write_json(folder / "comparisons.json", {name: part.to_list() for name, part in parts.items()})
-        write_json(folder / "texts.json", {"pool": vars(pool), "train": train, "baseline": vars(baseline)})
-    from datasets import Dataset
-
-    stored = read_json(folder / "texts.json")
-    parts = {name: as_choices(Dataset.from_list(rows)) for name, rows in read_json(folder / "comparisons.json").items()}
-    pool, baseline = Texts(**stored["pool"]), Texts(**stored["baseline"])
-    return parts, Ground(folder / "reference", pool, stored["train"], baseline)
+def _groups(data, profile, methods):
+    """Return the names of the groups: the data's, or numbers for those that EM is to find."""
+    named = sorted({group for group in data["group"] if group is not None})
+    if named and (len(named) < 2 or None in data["group"]):
+        raise ValueError(f"group: expected two groups or more, and one for everybody, got {', '.join(named)}")
+    if named and profile.n_groups is not None:
+        raise ValueError(
+            f"n_groups: expected None where the data name groups, {', '.join(named)}, got {profile.n_groups}"
+        )
+    if named:
+        return tuple(named)
+    if profile.n_groups is None:
+        raise ValueError(
+            "group: expected a group for everybody, or how many EM shall look for, got neither; name the column by "
+            "--group, or the number by --groups"
+        )
+    if known := [name for name in methods if _rewards_of(name) == "known"]:
+        raise ValueError(f"method: expected groups that the data name for {', '.join(known)}, got none")
+    return tuple(f"found {k + 1}" for k in range(profile.n_groups))
 
 
-def _room(model, profile):
-    return min(profile.longest_prompt or 2**31, model.config.max_position_embeddings - profile.new_tokens)
-
-
-def _that_fit(data, model, tokenizer, profile):
-    """Which comparisons leave room for a text of the policy, and are read whole by a reward."""
-    rows, room, whole = data.to_list(), _room(model, profile), model.config.max_position_embeddings
-    long = [len(ids) for ids in encode(tokenizer, [row["prompt"] for row in rows])]
-    kept = []
-    for i, (row, n) in enumerate(zip(rows, long, strict=True)):
-        answers = [whole_text(row["prompt"], row[side], tokenizer) for side in ("chosen", "rejected")]
-        if n <= room and max(map(len, tokenizer(answers)["input_ids"])) <= whole:
-            kept.append(i)
-    return kept
-
-
-def _prompts(data: "Dataset") -> list[Prompt]:
-    """Every prompt once, in an order that does not depend on the rows'."""
-    return [json.loads(text) for text in sorted({json.dumps(prompt, sort_keys=True) for prompt in data["prompt"]})]
-
-
-def _learn(
-    parts: dict[str, Compared], base: Ground, groups: Sequence[str], profile: Profile, seed: int, folder: Path
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Learn every kind of reward; what stands for the truth is learned from prompts that no other reward has seen."""
-    learning, heldout, tried = (parts[name] for name in ("learning", "heldout", "tried"))
-    group, n = _numbers(learning, groups), len(groups)
-    texts, choices = (learning.prompts, learning.completions), learning.choices
-    # EM over reward models begins where the exact EM ends, on what the frozen model makes of the texts.
-    psi = embed(base.reference, *texts, cpu=profile.cpu, bf16=profile.reward_bf16 or profile.base_bf16)
-    fit = fit_mixture(Comparisons(psi, *choices, weight=learning.weight), n, l2=1.0, seed=seed)
-    given = (base.reference, texts, choices)
-    how: dict[str, Any] = {"seed": seed}
-    single, _ = learn_models(*given, np.zeros_like(group), 1, profile, folder / "single", n_rounds=0, **how)
-    if isinstance(single, AdapterRewards):
-        how["onto"] = single
-    known, _ = learn_models(*given, group, n, profile, folder / "known", n_rounds=0, **how)
-    first = fit.responsibilities.argmax(axis=1)
-    mixture, assigned = learn_models(*given, first, n, profile, folder / "mixture", n_rounds=profile.em_rounds, **how)
-    others = (base.reference, (heldout.prompts, heldout.completions), heldout.choices, _numbers(heldout, groups))
-    how["seed"] = seed + 1000
-    judging, _ = learn_models(*others, n, profile, folder / "heldout", n_rounds=0, **how)
-    order = order_of_groups(assigned, group, n)
-    learned = {"single": single, "mixture": mixture.of(order), "known": known, "heldout": judging}
-    rewards = {name: found.calibrated(*base.pool.pair) for name, found in learned.items()}
-    report: dict[str, Any] = {"annotators": len(group), "comparisons": len(choices[0]), "groups": list(groups)}
-    report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
-    report["begun_right"] = float((np.argsort(order_of_groups(first, group, n))[first] == group).mean())
-    of_tried = _numbers(tried, groups)[tried.choices[2]]
-    for name, reward in rewards.items():
-        value = reward(tried.prompts, tried.completions)
-        right = value[:, tried.choices[0]] > value[:, tried.choices[1]]
-        # One reward for all is tried on every group.
-        report[f"accuracy_{name}"] = [
-            float(right[min(u, len(right) - 1), of_tried == u].mean()) if (of_tried == u).any() else None
-            for u in range(n)
-        ]
-    return rewards, report
-
-
-def _numbers(compared: Compared, groups: Sequence[str]) -> NDArray[np.intp]:
-    return np.array([groups.index(str(name)) for name in compared.groups], dtype=np.intp)
+def _rewards_of(method):
+    name = method_and_beta(method)[0]
+    return METHODS[name].rewards if name in METHODS else "mixture"

@@ -16,11 +16,12 @@ from transformers import (
     LlamaConfig,
 )
 
+from ._room import KEPT, MOST_LOGITS, drawn_at_once, keys_of, read_at_once
 from .pretrained import MODELS
 from .profiles import Profile
 from .trainer import adapters
 
-__all__ = ["VLLM_SHARE", "memory", "plan"]
+__all__ = ["VLLM_SHARE", "disk", "memory", "plan"]
 
 # The architecture of pretrained models, so that no hub is asked for a plan.
 _KNOWN = {
@@ -31,8 +32,6 @@ _KNOWN = {
 # What vLLM keeps of a card, as TRL asks it to.
 VLLM_SHARE = 0.3
 _GIB = 2.0**30
-# Numbers of the width that a block keeps of every token for its gradient.
-_KEPT = 34
 
 
 class _Sizes(NamedTuple):
@@ -52,7 +51,8 @@ def memory(
 
     Parameters are counted. Weights take 4 bytes, 2 where a frozen base is kept in 16 bits; what is trained takes 4 more
     for its gradient and 8 for Adam. Processes copy the model, or divide it where the profile says ``fsdp``; all divide
-    the texts. Activations, logits and what is kept while texts are drawn are estimates.
+    the texts. Activations, logits and what is kept while texts are drawn are estimates. To judge, a process draws as
+    many texts at a time as one draws of the reference, which alone takes less than this phase.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def memory(
     divided, bits = gpus if profile.fsdp else 1, 2 if profile.bf16 else 4
     frozen = 2 if profile.base_bf16 else 4
     of_rewards = 2 if profile.base_bf16 or profile.reward_bf16 else 4
-    kinds = 1 + 2 * groups
+    kinds = _kinds(profile, groups)
 
     def kept(n_texts, config):
         layer = config.hidden_size * n_texts * length * bits
-        rows = config.num_hidden_layers + _KEPT if profile.gradient_checkpointing else config.num_hidden_layers * _KEPT
+        rows = config.num_hidden_layers + KEPT if profile.gradient_checkpointing else config.num_hidden_layers * KEPT
         return layer * rows
 
     rewards: dict[str, float] = {}
@@ -113,6 +113,7 @@ def memory(
             rewards = {"rewards: base": of_rewards * size.scorer, "rewards: adapters": kinds * 4 * size.scorer_trained}
             learning = {"base": of_rewards * size.scorer, "adapter, gradient, Adam": 16 * size.scorer_trained}
             learning["base of rewards learned before"] = of_rewards * size.scorer
+            learning["adapters learned before"] = kinds * 4 * size.scorer_trained
         else:
             rewards = {"rewards: whole models": kinds * 4 * size.scorer}
             learning = {"model, gradient, Adam": 16 * size.scorer, "rewards learned before": 4 * kinds * size.scorer}
@@ -132,12 +133,15 @@ def memory(
     if profile.vllm and card is not None:
         policy["vLLM"] = max(VLLM_SHARE * card * _GIB, bits * size.policy)
     else:
-        heads = getattr(size.config, "num_key_value_heads", None) or size.config.num_attention_heads
-        keys = heads * size.config.hidden_size // size.config.num_attention_heads
-        row = 2 * size.config.num_hidden_layers * keys * length * frozen
-        policy["texts while they are drawn (estimate)"] = row * texts / gpus
+        policy["texts while they are drawn (estimate)"] = keys_of(size.config, frozen) * length * texts / gpus
     whole = frozen * size.policy + (4 * size.trained if profile.lora else 0)
-    judged = {"policy": whole, "reference": frozen * size.policy, **rewards, "logits (estimate)": 2 * 4 * 2**29}
+    # The reference is the policy with its adapter switched off, or else a second model.
+    judged = {"policy": whole, **({} if profile.lora else {"reference": 4 * size.policy}), **rewards}
+    judged["logits (estimate)"] = 2 * 4 * MOST_LOGITS
+    drawn = drawn_at_once(size.config, frozen, length, 256) * length * keys_of(size.config, frozen)
+    read = read_at_once(size.config, of_rewards, length, 256) * length * KEPT * size.config.hidden_size * of_rewards
+    # One after the other.
+    judged["texts while they are drawn, or read (estimate)"] = max(drawn, read)
     phases = {"rewards": learning, "policy": policy, "judging": judged}
     return {phase: {part: b / _GIB for part, b in parts.items()} for phase, parts in phases.items() if parts}
 
@@ -185,6 +189,46 @@ def plan(profile: Profile) -> list[tuple[str, float, str]]:
         ("policy: texts a step", batch, ""),
         ("policy: tokens drawn at most", profile.steps * batch * profile.new_tokens, ""),
     ]
+
+
+def disk(profile: Profile, *, groups: int = 2) -> dict[str, float]:
+    """Return what a run writes, part by part: the reference in 32 bits, rewards, checkpoints, the policy.
+
+    Rewards lie there twice while they are learned; of the policy's checkpoints two are kept while a third is written,
+    each with 12 bytes for what is trained.
+
+    Parameters
+    ----------
+    profile : Profile
+        What would be trained.
+    groups : int
+        How many groups have a reward.
+
+    Returns
+    -------
+    dict of str to float
+        Part to GiB.
+
+    Raises
+    ------
+    ValueError
+        On a model whose architecture is not known here.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> round(disk(find_profile("gpu-large"))["reference"], 1)
+    25.1
+    """
+    size = _sizes(profile)
+    of_rewards = _kinds(profile, groups) * 4 * size.scorer_trained if profile.reward == "model" else 0
+    parts = {"reference": 4 * size.policy, "rewards": 2 * of_rewards, "checkpoints": 3 * 12 * size.trained}
+    return {part: b / _GIB for part, b in (parts | {"policy": 4 * size.trained}).items()}
+
+
+def _kinds(profile, groups):
+    """One for all, those that EM finds, those of known groups; of people also those that judge, from other prompts."""
+    return 1 + (3 if profile.longest_prompt else 2) * groups
 
 
 def _sizes(profile):

@@ -11,14 +11,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 from .._files import read_json
 from ._devices import see_one_gpu
+from ._room import drawn_at_once, read_at_once
 from .prompts import Prompt, encode
 
 __all__ = ["count_by_mask", "load_policy", "log_probabilities", "make_prompts", "prompt_tokens", "sample"]
 
 see_one_gpu()
-
-# Of logits at a time: 2 GiB.
-_MOST_NUMBERS = 2**29
 
 
 def load_policy(folder: Path, *, cpu: bool = True, bf16: bool = False) -> tuple[Any, PreTrainedTokenizerBase]:
@@ -224,7 +222,7 @@ def sample(
     seed : int
         Of the draw.
     batch : int
-        Texts at a time; another number draws other texts.
+        Texts at a time, at most; fewer where a model's keys and values are large. Another number draws other texts.
 
     Returns
     -------
@@ -248,6 +246,7 @@ def sample(
     ids_of_prompts = prompt_tokens(model, tokenizer, prompts, n_tokens)
     torch.manual_seed(seed)
     end, drawn = tokenizer.eos_token_id, []
+    batch = drawn_at_once(model.config, model.dtype.itemsize, max(map(len, ids_of_prompts)) + n_tokens, batch)
     generate: Any = model.generate
     for start in range(0, len(prompts), batch):
         rows = ids_of_prompts[start : start + batch]
@@ -295,7 +294,7 @@ def log_probabilities(
     completions : sequence of list of int, length n
         How they go on, as token ids.
     batch : int
-        Texts at a time, at most; fewer where a vocabulary is large.
+        Texts at a time, at most; fewer where a model or its vocabulary is large.
 
     Returns
     -------
@@ -314,8 +313,7 @@ def log_probabilities(
     prompt_ids = encode(tokenizer, prompts)
     values = np.empty(len(prompts))
     longest = max((len(p) + len(c) for p, c in zip(prompt_ids, completions, strict=True)), default=1)
-    # With a large vocabulary the numbers of a whole batch would not fit.
-    batch = max(1, min(batch, _MOST_NUMBERS // (longest * model.config.vocab_size)))
+    batch = read_at_once(model.config, model.dtype.itemsize, longest, batch, logits=True)
     for start in range(0, len(prompts), batch):
         part = slice(start, start + batch)
         rows = [[*p, *c] for p, c in zip(prompt_ids[part], completions[part], strict=True)]
@@ -328,7 +326,9 @@ def log_probabilities(
         inside = torch.arange(width) < torch.tensor([[len(row)] for row in rows])
         positions = torch.arange(width).expand(len(rows), -1) * inside
         ids, counted, inside, positions = (x.to(model.device) for x in (ids, counted, inside, positions))
-        logits = model(ids, attention_mask=inside.long(), position_ids=positions).logits[:, :-1].float()
+        # Nothing is drawn: keys and values of all blocks would be kept for nobody.
+        given = {"attention_mask": inside.long(), "position_ids": positions, "use_cache": False}
+        logits = model(ids, **given).logits[:, :-1].float()
         each = logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
         values[part] = (each * counted[:, 1:]).sum(-1).double().cpu().numpy()
     return values

@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from .._files import read_json, write_json
+from ._devices import free
 from .profiles import Profile
 from .reward import Rewards
 from .score_heads import load_adapters, load_scorer, scores, tokens, whole_text
@@ -236,6 +237,9 @@ def train_reward_model(
             (folder / "training_args.bin").unlink(missing_ok=True)
             write_json(folder / "done.json", {"pairs": len(chosen), "steps": trainer.state.global_step})
         trainer.accelerator.wait_for_everyone()
+        # Else its base would lie in memory beside the one that is loaded now.
+        del trainer, model
+        free()
     if profile.lora:
         bf16 = profile.base_bf16 or profile.reward_bf16
         return load_adapters([folder], ["default"], cpu=profile.cpu, bf16=bf16), tokenizer

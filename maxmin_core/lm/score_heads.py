@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from .._files import read_json
+from ._room import read_at_once
 from .prompts import Prompt, encode, is_chat
 from .reference import END
 
@@ -119,7 +120,7 @@ def scores(
     texts : sequence of str, length n
         Whole texts.
     batch : int
-        Texts at a time.
+        Texts at a time, at most; fewer where a model is large.
 
     Returns
     -------
@@ -136,9 +137,11 @@ def scores(
     (2,)
     """
     found = []
+    longest = max(map(len, tokens(tokenizer, texts, model)["input_ids"]), default=1)
+    batch = read_at_once(model.config, model.dtype.itemsize, longest, batch)
     for start in range(0, len(texts), batch):
         rows = tokens(tokenizer, texts[start : start + batch], model, return_tensors="pt", padding=True)
-        found.append(model(**rows.to(model.device)).logits[:, 0].float().cpu().numpy())
+        found.append(model(**rows.to(model.device), use_cache=False).logits[:, 0].float().cpu().numpy())
     return np.concatenate(found).astype(float)
 
 

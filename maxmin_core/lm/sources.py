@@ -1,4 +1,4 @@
-"""Real comparisons, by name: from the hub or from files of one's own, in the schema of `comparisons`.
+"""Real comparisons, by name: from the hub, from files, or a table of one's own, in the schema of `comparisons`.
 
 How each public table is laid out, `preferences.presets` knows. Chapter 10.
 """
@@ -16,6 +16,7 @@ import numpy as np
 
 from ..preferences.presets import PRESETS, preset_rows
 from ..preferences.tables import TableReport, read_comparisons
+from ._own import check_people, joined, own_rows
 from .comparisons import as_row
 from .corpus import from_hub
 
@@ -72,16 +73,18 @@ def load_comparisons(
     revision: str | None = None,
     personas: Sequence[str] | None = None,
     group: str | None = None,
+    people: Any = None,
     least: int = 2,
 ) -> tuple[Dataset, TableReport]:
-    """Return a public table of preferences, one choice a row; of a conversation its first turn.
+    """Return a public table of preferences, or one's own, one choice a row; of a conversation its first turn.
 
-    Ties are left out and counted, as a reward model learns nothing from them.
+    Ties are left out and counted, as a reward model learns nothing from them. A table of one's own has the columns of
+    ``comparisons.COLUMNS``: prompt (a text, or messages), chosen, rejected, annotator, and if need be group and weight.
 
     Parameters
     ----------
     name : str
-        A name of ``SOURCES``, or ``personas``.
+        A name of ``SOURCES``, ``personas``, or ``own``.
     source : path, table or None
         A file, a frame, a ``datasets.Dataset``; for the personas a folder. None fetches the pinned commit from the hub.
     revision : str or None
@@ -89,9 +92,14 @@ def load_comparisons(
     personas : sequence of str or None
         Which files of the folder, such as ``P1A`` and ``P1B``; None is all of them.
     group : str or None
-        A column that says something of people, such as ``annotator_country``; None is the persona where there is one.
+        A column that says something of people: ``PRESETS[name].people`` of `preferences` lists a public table's, such
+        as ``annotator_country``; PRISM and Collective Alignment have none. None is the persona, or ``group``, where
+        there is one.
+    people : path, table or None
+        A table of the annotators, in which `group` is a column; its ids stand in annotator, annotator_id or user_id.
     least : int
-        Comparisons that an annotator must have made to stay: whoever made one tells nothing of their group.
+        Comparisons that an annotator must have made to stay: whoever made one tells nothing of their group. In a table
+        of one's own fewer are an error.
 
     Returns
     -------
@@ -104,7 +112,8 @@ def load_comparisons(
     ------
     ValueError
         On an unknown name, a table with other columns, a persona without a file, a commit that is not pinned, or
-        annotators who all made fewer comparisons than asked for.
+        annotators who all made fewer comparisons than asked for; in a table of one's own also on empty cells, a person
+        without a group beside others with one, and a group of one person.
     OSError
         When the hub is out of reach.
 
@@ -118,19 +127,28 @@ def load_comparisons(
     """
     from datasets import Dataset
 
-    if name not in SOURCES and name != "personas":
-        raise ValueError(f"name: expected one of {', '.join([*SOURCES, 'personas'])}, got {name!r}")
+    if name not in (every := [*SOURCES, "personas", "own"]):
+        raise ValueError(f"name: expected one of {', '.join(every)}, got {name!r}")
     if personas is not None and name != "personas":
         raise ValueError(f"personas: expected None for {name}, got {list(personas)}")
     if name == "personas":
         source = _files_of(source, personas)
         group = group or "persona"
-    elif source is None:
+    elif source is None and name != "own":
         source = _fetched(name, revision)
-    rows = preset_rows(source, name, items="response", first_turns=True)
+    if name == "own":
+        rows = own_rows(source, None if people is not None else group)
+        group = group or ("group" if "group" in rows.columns else None)
+    else:
+        rows = preset_rows(source, name, items="response", first_turns=True)
+    if people is not None:
+        rows = joined(rows, people, group)
     if group is not None and group not in rows.columns:
         known = ", ".join(column for column in rows.columns if column in PRESETS[name].people) or "none"
-        raise ValueError(f"group: expected one of the columns that say something of people, {known}, got {group!r}")
+        raise ValueError(
+            f"group: expected one of the columns that say something of people, {known}, got {group!r}; a table of the "
+            "people can be joined by --people"
+        )
     read, report = read_comparisons(
         rows,
         annotator="annotator",
@@ -146,6 +164,8 @@ def load_comparisons(
     )
     report.preset = name
     compared = _rows(rows, read, report)
+    if name == "own":
+        check_people(compared, least)
     count = Counter(row["annotator"] for row in compared)
     few = {who: n for who, n in count.items() if n < least}
     kept = [row for row in compared if row["annotator"] not in few]

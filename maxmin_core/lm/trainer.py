@@ -139,8 +139,8 @@ def adapters(profile: Profile, task: str, **options: Any) -> Any:
     Raises
     ------
     ValueError
-        On a base in 16 bits without adapters, which would be trained itself, or with vLLM: it merges adapters into
-        the base in place, where 16 bits lose them.
+        On a base in 16 bits without adapters, which would be trained itself, divided among processes, or with vLLM: it
+        merges adapters into the base in place, where 16 bits lose them.
 
     References
     ----------
@@ -157,6 +157,8 @@ def adapters(profile: Profile, task: str, **options: Any) -> Any:
         raise ValueError("profile: expected adapters (lora above 0) on a base in 16 bits, as nothing is trained there")
     if profile.base_bf16 and profile.vllm:
         raise ValueError("profile: expected a base in 32 bits with vLLM, which merges adapters into it, got base_bf16")
+    if profile.base_bf16 and profile.fsdp:
+        raise ValueError("profile: expected adapters (lora above 0) on a base in 32 bits with fsdp")
     return LoraConfig(
         r=profile.lora, lora_alpha=profile.lora_alpha, target_modules="all-linear", task_type=task, **options
     )
@@ -195,7 +197,7 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         )
     options: dict[str, Any] = {}
     if profile.fsdp:
-        if not profile.lora or profile.base_bf16:
+        if not profile.lora:
             raise ValueError("profile: expected adapters (lora above 0) on a base in 32 bits with fsdp")
         if processes == 1:
             raise ValueError("profile: expected several processes for fsdp, started by torchrun, got one")
@@ -223,7 +225,8 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         # Else texts would be drawn and scored under dropout.
         disable_dropout=True,
         logging_steps=1,
-        save_steps=max(1, profile.steps // 2),
+        # An adapter and its moments are small; a whole model is not.
+        save_steps=max(1, min(profile.steps // 2, 10) if profile.lora else profile.steps // 2),
         # The older one goes only when the newer is whole.
         save_total_limit=2,
         seed=seed,

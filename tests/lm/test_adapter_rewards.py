@@ -1,8 +1,10 @@
 """Rewards of all groups on one frozen base score as each would alone, and the base stays as it is."""
 
 import dataclasses
+import gc
 import json
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, LlamaConfig, LlamaForCausalLM
 
+from maxmin_core.lm import _room, reward_model, score_heads
+from maxmin_core.lm._room import KEPT
 from maxmin_core.lm.adapter_rewards import AdapterRewards, embed
 from maxmin_core.lm.annotators import ask
 from maxmin_core.lm.experiment import load_rewards
@@ -108,6 +112,41 @@ class TestScores:
             for u in range(2)
         ]
         assert sum(p.numel() for p in rewards.model.parameters()) == whole + sum(of_adapters)
+
+    def test_two_bases_at_a_time_while_rewards_are_learned(self, base, pairs, tmp_path, monkeypatch):
+        made, alive = [], []
+
+        def watched(load):
+            def loaded(*given, **more):
+                gc.collect()
+                alive.append(sum(one() is not None for one in made))
+                model = load(*given, **more)
+                made.append(weakref.ref(model))
+                return model
+
+            return loaded
+
+        for module in (reward_model, score_heads):
+            monkeypatch.setattr(module, "load_scorer", watched(module.load_scorer))
+        group, choices = ask(pairs[1], [0.5, 0.5], 4, 12, seed=0)
+        given, how = (base, pairs[0], choices), {"seed": 0, "n_rounds": 0}
+        short = dataclasses.replace(SMALL, reward_steps=1)
+        single, _ = learn_models(*given, 0 * group, 1, short, tmp_path / "single", **how)
+        learn_models(*given, group, 2, short, tmp_path / "known", onto=single, **how)
+        # The rewards' own, and the one that is trained: what the plan counts.
+        assert len(made) >= 6 and max(alive) == 1
+
+    def test_a_large_model_reads_as_many_texts_as_there_is_room_for(self, trained, monkeypatch):
+        model, tokenizer, sizes = trained[0].model, trained[0].tokenizer, []
+        monkeypatch.setattr(_room, "MOST_BYTES", 2 * 4 * KEPT * 32 * 4)
+        hook = model.get_base_model().model.register_forward_hook(
+            lambda module, given, more, out: sizes.append((len(given[0]), out.past_key_values)),
+            with_kwargs=True,
+        )
+        score_heads.scores(model, tokenizer, ["the film <end>"] * 9)
+        hook.remove()
+        # Four tokens a text; no keys and values are kept where nothing is drawn.
+        assert sizes == [(2, None)] * 4 + [(1, None)]
 
     def test_the_base_stays(self, trained, base):
         before = load_file(base / "model.safetensors")

@@ -101,7 +101,7 @@ def test_personas_by_hand(folder):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("no-such", {}, "^name: expected one of community_alignment, .*personas, got 'no-such'"),
+        ("no-such", {}, "^name: expected one of community_alignment, .*personas, own, got 'no-such'"),
         ("prism", {"personas": ["P1A"]}, "^personas: expected None for prism"),
         ("prism", {"source": [{"x": 1}]}, "^source: expected the columns of prism, missing user_id, interaction_id"),
         ("prism", {"source": tables.PRISM, "group": "age"}, "^group: expected one of the columns .* none, got 'age'"),
@@ -129,6 +129,99 @@ def test_who_compared_once_tells_nothing_of_their_group():
     data, report = load_comparisons("prism", tables.PRISM)
     assert set(data["annotator"]) == {"u1"} and report.people == 1
     assert report.dropped["by 1 annotators with fewer than 2"] == 1
+
+
+def own(**changes):
+    """Four people, two prompts each; half of them like it short."""
+    chat = [{"role": "system", "content": "be brief"}, {"role": "user", "content": "do"}]
+    rows = [
+        {"prompt": p, "chosen": c, "rejected": r, "annotator": w, "group": g}
+        for w, g, c, r in [
+            ("007", "x", "yes", "no"),
+            ("b", "x", "yes", "no"),
+            ("c", "y", "no", "yes"),
+            ("d", "y", "no", "yes"),
+        ]
+        for p in ("so?", chat)
+    ]
+    return [row | changes for row in rows]
+
+
+class TestOwn:
+    @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+    def test_every_kind_of_file(self, tmp_path, kind):
+        path, rows = tmp_path / f"mine.{kind}", own(weight=2.0)
+        if kind == "csv":
+            rows = [
+                row | {"prompt": row["prompt"] if isinstance(row["prompt"], str) else json.dumps(row["prompt"])}
+                for row in rows
+            ]
+            pd.DataFrame(rows).to_csv(path, index=False)
+        elif kind == "jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        else:
+            # A column of one type: a text is a chat of one message there.
+            as_chat = [
+                [{"role": "user", "content": row["prompt"]}] if isinstance(row["prompt"], str) else row["prompt"]
+                for row in rows
+            ]
+            pd.DataFrame(rows).assign(prompt=as_chat).to_parquet(path)
+        data, report = load_comparisons("own", path)
+        assert tuple(data.column_names) == COLUMNS and len(data) == 8 and report.people == 4 and not report.dropped
+        found = {
+            (r["annotator"], json.dumps(r["prompt"]), r["chosen"], r["rejected"], r["group"]) for r in data.to_list()
+        }
+        expected = set()
+        for row in own():
+            asked = [{"role": "user", "content": "so?"}] if row["prompt"] == "so?" else row["prompt"]
+            expected.add((row["annotator"], json.dumps(asked), row["chosen"], row["rejected"], row["group"]))
+        assert found == expected and set(data["weight"]) == {2.0}
+
+    def test_groups_by_another_column_a_table_of_people_or_none(self):
+        rows = [{"taste" if name == "group" else name: value for name, value in row.items()} for row in own()]
+        assert set(load_comparisons("own", rows, group="taste")[0]["group"]) == {"x", "y"}
+        bare = [{name: value for name, value in row.items() if name != "group"} for row in own()]
+        assert set(load_comparisons("own", bare)[0]["group"]) == {None}
+        people = [{"user_id": who, "age": "old" if who in "bd" else "young"} for who in ("007", "b", "c", "d")]
+        data, _ = load_comparisons("own", bare, group="age", people=people)
+        assert {row["annotator"]: row["group"] for row in data.to_list()}["b"] == "old"
+        # PRISM says nothing of people in this table; its survey does.
+        data, _ = load_comparisons(
+            "prism", tables.PRISM, group="age", people=[{"user_id": "u1", "age": "old"}], least=1
+        )
+        assert {row["annotator"]: row["group"] for row in data.to_list()} == {"u1": "old", "u2": None}
+
+    @pytest.mark.parametrize(
+        ("rows", "options", "message"),
+        [
+            (
+                [{"prompt": "so?", "chosen": "a"}],
+                {},
+                "^source: expected the columns prompt, .* got no rejected, annotator",
+            ),
+            (own(weigth=2), {}, "^source: expected the columns prompt, .* got weigth; rename or drop columns"),
+            (own(), {"group": "age"}, "^source: expected the columns .* got no age"),
+            (own(chosen=""), {}, "^chosen: expected a text in every row, got '' in row 1"),
+            (own(prompt=None), {}, "^prompt: expected a text or messages in every row, got None in row 1"),
+            (own(prompt=[{"role": "user"}]), {}, "^prompts: expected words, or messages with role and content"),
+            (own()[:-1], {}, "^annotator: expected at least 2 comparisons by everybody, got 1 by d; leave"),
+            (own()[:-2], {}, "^group: expected at least two people in every group, got one in y"),
+            (
+                own()[:4] + [r | {"group": None} for r in own()[4:]],
+                {},
+                "^group: .* got none or several for c and 1 more",
+            ),
+            (own(), {"group": "age", "people": [{"name": "b", "age": 3}]}, "^people: expected a table with annotator"),
+            (
+                own(),
+                {"group": "age", "people": [{"user_id": "b", "age": n} for n in (3, 4)]},
+                "^people: .* several for 'b'",
+            ),
+        ],
+    )
+    def test_bad_input_is_named(self, rows, options, message):
+        with pytest.raises(ValueError, match=message):
+            load_comparisons("own", rows, **options)
 
 
 class TestHub:

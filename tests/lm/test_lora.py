@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maxmin_core.lm._making import Beneath
 from maxmin_core.lm.combined import best_soup, room_for_soup, stir
 from maxmin_core.lm.enumerable import WordRewards
 from maxmin_core.lm.group_reward import GroupReward
@@ -106,6 +107,23 @@ class TestTraining:
         assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
         assert {value.dtype for value in one.values()} == {torch.float32}
         assert all(row["grad_norm"] > 0 for row in lines(tmp_path / "whole"))
+
+    @pytest.mark.parametrize(("lora", "steps", "every"), [(4, 300, 10), (4, 4, 2), (0, 300, 150), (4, 1, 1)])
+    def test_adapters_are_saved_often_and_few_are_kept(self, base, tmp_path, lora, steps, every):
+        profile = replace(SMALL, lora=lora, steps=steps)
+        args = make_trainer(lambda **_: [], PROMPTS, base, profile, tmp_path, seed=0).args
+        # The older of two goes only when the newer is whole.
+        assert (args.save_steps, args.save_total_limit) == (every, 2)
+
+    def test_beneath_a_policy_lies_its_reference_to_the_bit(self, base, trained):
+        (policy, tokenizer), (reference, _) = load_policy(trained), load_policy(base)
+        beneath, how = Beneath(policy), {"n_tokens": 5, "seed": 1}
+        ids = sample(reference, tokenizer, PROMPTS * 5, **how)
+        assert sample(beneath, tokenizer, PROMPTS * 5, **how) == ids != sample(policy, tokenizer, PROMPTS * 5, **how)
+        found, there, here = (log_probabilities(m, tokenizer, PROMPTS * 5, ids) for m in (beneath, reference, policy))
+        np.testing.assert_array_equal(found, there)
+        # And switched on again afterwards.
+        assert np.abs(here - there).max() > 0.01
 
     def test_the_seed_draws_the_adapters_first_weights(self, base, tmp_path):
         first = {}

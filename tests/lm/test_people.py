@@ -1,7 +1,9 @@
 """People's comparisons train policies: files of two personas in the public layout, a tiny Llama that chats."""
 
 import json
+import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from maxmin_core import cli
-from maxmin_core.lm import commands, people
+from maxmin_core.lm import _making, _people_rewards, commands
 from maxmin_core.lm.people import PERSONAS, WISHES, run_people, thin
 from maxmin_core.lm.profiles import find_profile
 from maxmin_core.lm.sources import load_comparisons
@@ -129,9 +131,66 @@ class TestWholePath:
     def test_nothing_is_made_again(self, made, monkeypatch):
         folders, given, _ = made
         before = {path: path.stat().st_mtime_ns for path in folders[0].parent.rglob("*") if path.is_file()}
-        monkeypatch.setattr(people, "learn_models", None)
+        monkeypatch.setattr(_people_rewards, "learn_models", None)
         assert run_people(*given, seed=3, methods=["single", "maxmin"]) == folders
         assert before == {path: path.stat().st_mtime_ns for path in folders[0].parent.rglob("*") if path.is_file()}
+
+
+def test_a_policy_is_judged_without_a_second_copy_of_its_base(made, monkeypatch):
+    folders, given, _ = made
+    there, loaded = folders[2], []
+    before = json.loads((there / "result.json").read_text())
+    (there / "result.json").unlink()
+    load = _making.load_policy
+    monkeypatch.setattr(_making, "load_policy", lambda folder, **how: loaded.append(folder) or load(folder, **how))
+    run_people(*given, seed=3, methods=["single", "maxmin"])
+    assert loaded == [there]
+    after = json.loads((there / "result.json").read_text())
+    assert {**after, "seconds": 0} == {**before, "seconds": 0} and after["kl"] != 0
+
+
+@pytest.fixture(scope="module")
+def found(self, model, files, tmp_path_factory):
+    """The same people in a table of their own, which does not say who they are."""
+    data, _ = load_comparisons("personas", files, personas=["P1A", "P1B"])
+    truth = dict(zip(data["annotator"], data["group"], strict=True))
+    rows = [{name: value for name, value in row.items() if name != "group"} for row in data.to_list()]
+    path = tmp_path_factory.mktemp("own") / "mine.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    root, said = tmp_path_factory.mktemp("runs"), []
+    profile = replace(SMALL, model=str(model), revision=None, steps=1, n_groups=2)
+    given = (load_comparisons("own", path)[0], "own", profile, root)
+    return run_people(*given, seed=3, methods=["maxmin"], say=said.append), truth, said, given
+
+
+class TestWithoutGroups:
+    def test_em_s_groups_take_the_place_of_named_ones(self, found):
+        folders, truth, said, _ = found
+        learned = json.loads((folders[0].parent / "learned.json").read_text())
+        assert learned["groups"] == ["found 1", "found 2"] and "assigned_right" not in learned
+        # Who prefers the same is found together.
+        for name in ("P1A", "P1B"):
+            assert len({learned["found"][who] for who, group in truth.items() if group == name}) == 1
+        assert min(learned["accuracy_heldout"]) > 0.9 and "accuracy_known" not in learned
+        result = json.loads((folders[1] / "result.json").read_text())
+        assert result["groups"] == ["found 1", "found 2"] and len(result["value"]) == 2
+        assert set(result["learned"]) == {"single", "mixture"}
+        assert any("the data name no groups, EM looks for 2" in line for line in said)
+
+    def test_what_needs_names_is_refused(self, found):
+        _, _, _, (data, setting, profile, root) = found
+        for methods, options, change, message in (
+            (["maxmin_known"], {}, {}, "^method: expected groups that the data name for maxmin_known, got none"),
+            (["maxmin"], {"judge": lambda *_: 0.5}, {}, "^judge: expected groups that the data name"),
+            (
+                ["maxmin"],
+                {},
+                {"n_groups": None},
+                "^group: expected a group for everybody, or how many EM shall look for",
+            ),
+        ):
+            with pytest.raises(ValueError, match=message):
+                run_people(data, setting, replace(profile, **change), root, seed=3, methods=methods, **options)
 
 
 class TestShares:
@@ -166,6 +225,7 @@ class TestBadInput:
         ("change", "message"),
         [
             ({"reward": "linear"}, "^profile: expected adapters, reward models and an untrained reference"),
+            ({"n_groups": 2}, "^n_groups: expected None where the data name groups, P1A, P1B, got 2"),
             ({"reference_steps": 5}, "^profile: expected adapters, reward models and an untrained reference"),
             ({"model": "allenai/tulu-2-7b"}, "^profile: expected a pinned revision of allenai/tulu-2-7b, got none"),
             ({"longest_prompt": 3}, "^data: expected comparisons whose prompts and answers fit the model, got none"),
@@ -185,14 +245,18 @@ class TestBadInput:
             asked(root=tmp_path, judge=lambda *_: 0.5, wishes={"P1A": "Be plain."})
 
     def test_a_model_without_a_chat_template_is_named(self, asked, model, tmp_path):
-        import shutil
-
         shutil.copytree(model, tmp_path / "bare", ignore=shutil.ignore_patterns("chat_template*"))
         config = json.loads((tmp_path / "bare" / "tokenizer_config.json").read_text())
         config.pop("chat_template", None)
         (tmp_path / "bare" / "tokenizer_config.json").write_text(json.dumps(config))
         with pytest.raises(ValueError, match="^prompts: expected words, as the tokenizer has no chat template"):
             asked({"model": str(tmp_path / "bare")}, root=tmp_path)
+
+    def test_a_disk_without_room_for_a_model_that_no_plan_knows_is_named(self, asked, tmp_path, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2**20))
+        with pytest.raises(ValueError, match="^disk: expected 1 GiB free for the reference in 32 bits, got 0.0 GiB"):
+            asked(root=tmp_path)
+        assert not list(tmp_path.rglob("*.safetensors"))
 
     def test_a_folder_without_safetensors_is_named(self, asked, tmp_path):
         (tmp_path / "pickled").mkdir()
@@ -217,6 +281,41 @@ class TestCommand:
             "seed4-*/single/result.json"
         )
         assert json.loads(result.read_text())["groups"] == ["P1A", "P1B"]
+
+    def test_a_disk_without_room_for_the_reference_is_said(self, files, tmp_path, monkeypatch, capsys):
+        for folder in ("book", "notebooks"):
+            (tmp_path / folder).mkdir()
+        (tmp_path / "book" / "claims.yml").write_text("")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=25 * 2**30))
+        command = ["train", "--profile", "gpu-large", "--data", f"personas={files}", "--setting", "P1"]
+        assert cli.main(command) == 1
+        # By hand: 25.1 for 6.74 billion parameters; 2.1 for seven rewards of 40 million, twice; 1.3 for three
+        # checkpoints of 12 bytes; 0.1 for a policy; and two to spare.
+        assert "disk: expected 31 GiB free for models and checkpoints, got 25.0 GiB" in capsys.readouterr().err
+        # A reference that lies there is not written again.
+        there = tmp_path / "_build/lm/gpu-large/people-p1/ground-0/reference"
+        there.mkdir(parents=True)
+        (there / "config.json").write_text("{}")
+        assert cli.main(command) == 1 and "pinned revision of allenai/tulu-2-7b" in capsys.readouterr().err
+
+    def test_comparisons_of_one_s_own(self, files, model, tmp_path, monkeypatch, capsys):
+        data, _ = load_comparisons("personas", files, personas=["P1A", "P1B"])
+        rows = [row | {"taste": row["group"], "prompt": row["prompt"][0]["content"]} for row in data.to_list()]
+        pd.DataFrame(rows).drop(columns=["group", "weight"]).to_csv(tmp_path / "mine.csv", index=False)
+        for folder in ("book", "notebooks"):
+            (tmp_path / folder).mkdir()
+        (tmp_path / "book" / "claims.yml").write_text("")
+        monkeypatch.chdir(tmp_path)
+        small = replace(SMALL, name="gpu-large", steps=1, reward_steps=5, em_rounds=0)
+        monkeypatch.setattr(commands, "find_profile", lambda name: small)
+        command = ["train", "--profile", "gpu-large", "--model", str(model), "--method", "single", "--base-bf16"]
+        assert cli.main([*command, "--data", "own=mine.csv", "--group", "taste", "--setting", "pilot"]) == 0
+        assert "[own] 900 of 900 comparisons, by 12 people" in capsys.readouterr().out
+        (result,) = (tmp_path / "_build/lm/gpu-large/people-own-pilot").glob("seed20-*/single/result.json")
+        assert json.loads(result.read_text())["groups"] == ["P1A", "P1B"]
+        noted = json.loads((result.parents[1] / "settings.json").read_text())
+        assert noted["profile"]["base_bf16"] is True
 
     @pytest.mark.parametrize(
         ("options", "message"),

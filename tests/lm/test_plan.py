@@ -53,8 +53,8 @@ class TestLarge:
             "base": 4 * self.POLICY / GIB,
             "adapter, gradient, Adam": 16 * self.ADAPTER / GIB,
             "rewards: base": 2 * scorer / GIB,
-            # One for all, two that EM finds, two of known groups, each with a head.
-            "rewards: adapters": 5 * 4 * (self.ADAPTER + 4096) / GIB,
+            # One for all, two that EM finds, two of known groups, two that judge, each with a head.
+            "rewards: adapters": 7 * 4 * (self.ADAPTER + 4096) / GIB,
             "vLLM": 0.3 * 80,
         }
         for part, gib in by_hand.items():
@@ -64,6 +64,20 @@ class TestLarge:
         # Four texts at a time of 384 tokens: what 32 blocks hand on and one keeps, in 16 bits.
         assert found["activations (estimate)"] == pytest.approx((32 + 34) * 4096 * 4 * 384 * 2 / GIB, rel=0.02)
         assert sum(by_hand.values()) < sum(found.values()) < 67
+
+    def test_what_judging_keeps(self):
+        part = "texts while they are drawn, or read (estimate)"
+        found = memory(find_profile("gpu-large"), gpus=8)["judging"][part]
+        # Keys and values: 32 blocks of width 4096, 384 tokens, in 32 bits; 8 GiB hold 21 texts. A reward reads more:
+        # what one block makes of 80 texts in 16 bits.
+        drawn, read = 21 * 384 * 2 * 32 * 4096 * 4, 80 * 384 * 34 * 4096 * 2
+        assert drawn / GIB == pytest.approx(7.875)
+        assert found == pytest.approx(max(drawn, read) / GIB, rel=0.02)
+        small = find_profile("gpu", n_evaluation=64)
+        # GPT-2, read whole by rewards of their own: 256 texts of 37 tokens, by count of what is kept of each.
+        assert memory(small)["judging"][part] == pytest.approx(256 * 37 * 34 * 768 * 4 / GIB, rel=0.02)
+        # Rewards of simulated annotators are judged by the annotators: no third kind.
+        assert memory(small)["judging"]["rewards: whole models"] * GIB == pytest.approx(5 * 4 * 124440576, rel=1e-3)
 
     def test_what_gpus_share(self):
         one, eight = (memory(find_profile("gpu-large"), gpus=n)["policy"] for n in (1, 8))
@@ -111,6 +125,28 @@ class TestCommand:
         assert "policy: together" in out and "DOES NOT FIT 48; largest: base" in out
         assert cli.main(["plan", "--profile", "gpu-large", "--gpus", "3"]) == 1
         assert "gpus: expected a number that divides" in capsys.readouterr().err
+
+    def test_a_base_in_sixteen_bits_by_one_switch(self, capsys):
+        command = ["plan", "--profile", "gpu-large", "--gpus", "8", "--base-bf16"]
+        assert cli.main([*command, "--memory", "48"]) == 0
+        assert cli.main([*command[:-1], "--memory", "48"]) == 1
+        capsys.readouterr()
+        for name, more in (("plan", []), ("train", ["--data", "own=none.csv"])):
+            assert cli.main([name, *command[1:3], "--base-bf16", "--vllm", *more]) == 1
+            assert "expected a base in 32 bits with vLLM" in capsys.readouterr().err
+            assert cli.main([name, *command[1:3], "--base-bf16", "--fsdp", *more]) == 1
+            assert "on a base in 32 bits with fsdp" in capsys.readouterr().err
+        assert cli.main(["plan", "--profile", "cpu", "--base-bf16"]) == 1
+        assert "expected adapters (lora above 0) on a base in 16 bits" in capsys.readouterr().err
+
+    def test_another_group_costs_three_adapters(self, capsys):
+        lines = []
+        for n in ("2", "3"):
+            assert cli.main(["plan", "--profile", "gpu-large", "--gpus", "8", "--groups", n]) == 0
+            (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("judging: rewards: adapters")]
+            lines.append(float(line.split()[-4]))
+        assert lines[1] / lines[0] == pytest.approx(10 / 7, rel=0.01)
+        assert cli.main(["plan", "--profile", "gpu-large", "--groups", "0"]) == 1
 
     @pytest.mark.parametrize("name", sorted(PROFILES))
     def test_every_profile_has_a_plan(self, name, capsys):

@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from maxmin_core.lm import policy
+from maxmin_core.lm import _room
+from maxmin_core.lm._room import drawn_at_once, keys_of, read_at_once
+from maxmin_core.lm.plan import _sizes
 from maxmin_core.lm.policy import load_policy, log_probabilities, make_prompts, sample
+from maxmin_core.lm.profiles import PROFILES, find_profile
 from maxmin_core.lm.reference import train_reference
 
 
@@ -30,6 +33,48 @@ class TestSample:
         with pytest.raises(ValueError, match="^prompts: expected at most 6 tokens"):
             sample(model, tokenizer, ["the film is good and slow ."], n_tokens=6, seed=0)
 
+    def test_a_small_model_draws_256_at_a_time_as_ever(self, policy_folder, texts):
+        # The loop as it stood when runs were recorded; another batch would draw other texts.
+        model, tokenizer = load_policy(policy_folder)
+        (prompt,) = make_prompts(texts, tokenizer, n_words=2, n_prompts=1, seed=0)
+        ids, drawn = torch.tensor(tokenizer([prompt] * 600)["input_ids"]), []
+        how = {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "max_new_tokens": 6}
+        torch.manual_seed(3)
+        for start in range(0, 600, 256):
+            part = ids[start : start + 256]
+            made = model.generate(part, attention_mask=torch.ones_like(part), pad_token_id=0, **how)
+            drawn += made[:, part.shape[1] :].tolist()
+        found = sample(model, tokenizer, [prompt] * 600, n_tokens=6, seed=3)
+        assert [row[: len(other)] for row, other in zip(drawn, found, strict=True)] == found
+
+    def test_a_large_model_draws_as_many_as_there_is_room_for(self, policy_folder, texts, monkeypatch):
+        model, tokenizer = load_policy(policy_folder)
+        (prompt,) = make_prompts(texts, tokenizer, n_words=2, n_prompts=1, seed=0)
+        by_seven = sample(model, tokenizer, [prompt] * 20, n_tokens=6, seed=0, batch=7)
+        seen, length = [], len(tokenizer(prompt)["input_ids"]) + 6
+        monkeypatch.setattr(_room, "MOST_BYTES", int(7.5 * length * keys_of(model.config, 4)))
+        generate = model.generate
+        monkeypatch.setattr(model, "generate", lambda **how: seen.append(len(how["input_ids"])) or generate(**how))
+        assert sample(model, tokenizer, [prompt] * 20, n_tokens=6, seed=0) == by_seven and seen == [7, 7, 6]
+        monkeypatch.setattr(_room, "MOST_BYTES", 1)
+        assert len(sample(model, tokenizer, [prompt] * 3, n_tokens=6, seed=0)) == 3 and seen[3:] == [1, 1, 1]
+
+    @pytest.mark.parametrize("name", sorted(set(PROFILES) - {"gpu-large"}))
+    def test_profiles_that_were_recorded_keep_their_batches(self, name):
+        profile = find_profile(name)
+        config = _sizes(profile).config
+        # Longer than any prompt of theirs, with its answer: words of reviews, or a sentence in a chat.
+        length = 60 + profile.longest + profile.new_tokens
+        assert drawn_at_once(config, 4, length, 256) == read_at_once(config, 4, length, 256) == 256
+        by_logits = max(1, min(256, 2**29 // (length * config.vocab_size)))
+        assert read_at_once(config, 4, length, 256, logits=True) == by_logits
+
+    def test_a_large_llama_by_hand(self):
+        config = _sizes(find_profile("gpu-large")).config
+        # Two kinds, 32 blocks of width 4096, 4 bytes: a MiB a token. Of 8 GiB 384 tokens take 384 MiB.
+        assert keys_of(config, 4) == 2**20 and drawn_at_once(config, 4, 384, 256) == 21
+        assert drawn_at_once(config, 2, 384, 256) == 42 and read_at_once(config, 2, 384, 256) == 80
+
 
 class TestLogProbabilities:
     def test_by_hand_and_padding_changes_nothing(self, policy_folder):
@@ -48,7 +93,7 @@ class TestLogProbabilities:
         model, tokenizer = load_policy(policy_folder)
         prompts, completions = ["the film"] * 9, [[token, 5] for token in range(9)]
         together, sizes = log_probabilities(model, tokenizer, prompts, completions), []
-        monkeypatch.setattr(policy, "_MOST_NUMBERS", 4 * 5 * model.config.vocab_size)
+        monkeypatch.setattr(_room, "MOST_LOGITS", 4 * 5 * model.config.vocab_size)
         model.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
         np.testing.assert_allclose(log_probabilities(model, tokenizer, prompts, completions), together, atol=1e-5)
         assert sizes == [4, 4, 1]

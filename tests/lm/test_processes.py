@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from maxmin_core.lm._devices import PATIENCE
 from maxmin_core.lm.enumerable import WordRewards
 from maxmin_core.lm.experiment import run_methods
 from maxmin_core.lm.profiles import find_profile
@@ -55,6 +56,7 @@ import json, os, signal, sys
 from dataclasses import replace
 from pathlib import Path
 from maxmin_core.lm import train as module
+from maxmin_core.lm._devices import PATIENCE
 from maxmin_core.lm.enumerable import WordRewards
 from maxmin_core.lm.profiles import Profile
 
@@ -175,6 +177,7 @@ def test_a_batch_that_does_not_divide_among_processes_is_named(llama_folder, tmp
 JUDGE = """
 import os, signal, sys
 from pathlib import Path
+import torch
 from maxmin_core.lm import _judging
 from maxmin_core.lm.experiment import run_methods
 from maxmin_core.lm.profiles import Profile
@@ -184,6 +187,9 @@ root, rank, measure = Path(sys.argv[1]), os.environ["RANK"], _judging.log_probab
 def watched(model, tokenizer, prompts, ids):
     if len(sys.argv) > 2 and rank == "1":
         os.kill(os.getpid(), signal.SIGKILL)
+    group = torch.distributed.distributed_c10d._get_default_group()
+    limit = group._get_backend(torch.device("cpu")).options._timeout
+    (root / f"limit-{{rank}}").write_text(str(limit.total_seconds()))
     with (root / f"judged-{{rank}}").open("a") as file:
         file.write(f"{{len(prompts)}}\\n")
     return measure(model, tokenizer, prompts, ids)
@@ -207,6 +213,9 @@ def test_all_processes_judge(tmp_path):
     # Two policies, each asked of 33 texts in two parts: of the reference and of max-min, as policy and as reference.
     judged = [[int(n) for n in (tmp_path / f"judged-{rank}").read_text().split()] for rank in (0, 1)]
     assert judged[0][-4:] == [17] * 4 and judged[1][-4:] == [16] * 4
+    # Who waits while another works alone, waits for hours, not for the ten minutes of NCCL.
+    limits = [float((tmp_path / f"limit-{rank}").read_text()) for rank in (0, 1)]
+    assert limits == [PATIENCE.total_seconds()] * 2 and min(limits) >= 12 * 3600
     by_two = json.loads((alone / "result.json").read_text())
     for name in ("value", "win", "judge", "kl", "perplexity", "words", "distinct", "empty", "samples"):
         assert by_two[name] == (by_one[name] if name == "samples" else pytest.approx(by_one[name], rel=1e-5, abs=1e-7))

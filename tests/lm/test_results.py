@@ -113,7 +113,7 @@ class TestNames:
     def test_the_code_behind_a_run(self):
         """What retrains every policy when it changes. A module more here is a decision: it may be a wing by mistake."""
         base = "lm._devices lm.base lm.corpus lm.features lm.policy lm.reference lm.sentiment lm.texts _files"
-        base += " lm.pretrained lm.prompts"
+        base += " lm._room lm.pretrained lm.prompts"
         run = (
             "lm.annotators lm.evaluate lm.experiment lm.group_reward lm.reward lm.scorers lm.train _newton _validation"
         )
