@@ -174,7 +174,9 @@ def _mean_over_processes(values):
     """Return the mean of every group over all texts of all processes, (U,)."""
     total = torch.tensor([*values.sum(axis=1), values.shape[1]], dtype=torch.float64)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        total = total.to("cuda" if torch.distributed.get_backend() == "nccl" else "cpu")
+        total = total.to(
+            "cuda" if torch.distributed.get_backend() == "nccl" else "cpu",
+        )
         torch.distributed.all_reduce(total)
     total = total.cpu().numpy()
     return total[:-1] / total[-1]

@@ -148,8 +148,10 @@ def as_text(draws: ArrayLike, form: str) -> list[str]:
     >>> [text.replace(chr(160), " ") for text in as_text([[1.0, 0.5], [2.0, 0.5]], "+.1f")]
     ['+1.5 ± 6.4', '+0.5']
     """
+    # z: no minus before what is rounded to zero.
+    signed, plain = form.replace("+", "+z") if "+" in form else f"z{form}", form.lstrip("+")
     return [
-        f"{centre:{form}}\u00a0±\u00a0{half:{form.lstrip('+')}}" if half > 1e-12 else f"{centre:{form}}"
+        f"{centre:{signed}}\u00a0±\u00a0{half:{plain}}" if half > 1e-12 else f"{centre:{signed}}"
         for centre, half in zip(*np.atleast_1d(*mean_interval(draws)), strict=True)
     ]
 

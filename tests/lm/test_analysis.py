@@ -111,6 +111,10 @@ class TestSummary:
         low, high = stats.t.interval(0.95, 2, loc=draws.mean(axis=0), scale=stats.sem(draws))
         found = as_text(draws, "+.2f")
         assert found[0] == f"{draws[:, 0].mean():+.2f}\u00a0±\u00a0{(high - low)[0] / 2:.2f}"
+        # No minus before a zero, with a half-width and without.
+        nearly = np.array([[-0.001, -0.001], [-0.003, -0.001], [-0.002, -0.001]])
+        assert as_text(nearly, "+.2f") == ["+0.00\u00a0±\u00a00.00", "+0.00"]
+        assert as_text(nearly, ".1f") == ["0.0\u00a0±\u00a00.0", "0.0"]
         assert found[1] == "+1.00" and as_text(draws[:, 2], ".1f") == [f"4.0\u00a0±\u00a0{(high - low)[2] / 2:.1f}"]
 
     def test_margins(self):
