@@ -1,5 +1,6 @@
-"""Tables of chapters, read back from their HTML."""
+"""Tables of chapters, read back from their HTML, and how chapters write numbers."""
 
+import ast
 import re
 from decimal import Decimal
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from maxmin_core.book.listing import number, tabulate
+
+from .words import code_of, read, shown
 
 ROWS = [("80:20", "max-min", 0.42), ("80:20", "average", -0.43)]
 COLUMNS = ["setting", "method", "value"]
@@ -103,3 +106,104 @@ def test_what_is_refused():
         tabulate([("a",)], ["method"], "Values", forms={"value": ".2f"})
     with pytest.raises(ValueError, match=r"columns: expected 4, the index among them, got \['a', 'b'\]"):
         tabulate(pd.DataFrame(ROWS), ["a", "b"], "Values")
+
+
+# --- In the chapters.
+
+
+def signs_of_zeros(code):
+    """Signed numbers whose sign stays when they are rounded to zero, -0.00: formats without a z (PEP 682)."""
+    formats = [
+        "".join(part.value for part in tree.format_spec.values if isinstance(part, ast.Constant))
+        for tree in ast.walk(ast.parse(code))
+        if isinstance(tree, ast.FormattedValue) and tree.format_spec is not None
+    ]
+    return [form for form in [*formats, *re.findall(r"\{:([^{}]*)\}", code)] if re.fullmatch(r"\+\.\d[f%]", form)]
+
+
+def tables_by_hand(code):
+    """Tables that `tabulate` did not lay out: Stylers, and DataFrames that a cell ends in or displays."""
+    shown = [n.args[0] for n in ast.walk(ast.parse(code)) if getattr(getattr(n, "func", 0), "id", "") == "display"]
+    last = ast.parse(code).body[-1:]
+    shown += [n.value for n in last if isinstance(n, ast.Expr)]
+    frames = [ast.unparse(n) for n in shown if re.match(r"pd\.(DataFrame|concat|crosstab)\(", ast.unparse(n))]
+    return [*frames, *re.findall(r"\.style\b(?!\()", code)]
+
+
+def test_a_sign_never_stands_before_a_rounded_zero(root):
+    code = code_of(root)
+    assert len(code) > 300
+    assert [(*place, found) for place, text in code.items() if (found := signs_of_zeros(text))] == []
+
+
+def test_tables_are_laid_out_in_one_way(root):
+    code = code_of(root)
+    assert sum("tabulate(" in text for text in code.values()) > 100
+    assert [(*place, found) for place, text in code.items() if (found := tables_by_hand(text))] == []
+
+
+def test_a_sign_of_a_zero_is_found():
+    code = 'print(f"{x:+.2f} {y:+z.2f} {z:.2f} {a:+.0%}", "{:+.1f} {:+z.1f}".format(b, c), number(d, "+.2f"))'
+    assert sorted(signs_of_zeros(code)) == ["+.0%", "+.1f", "+.2f"]
+
+
+def test_a_table_by_hand_is_found():
+    assert tables_by_hand("x = 1\ntabulate(pd.DataFrame(rows), columns, caption)\nplots.style()") == []
+    assert tables_by_hand("x = pd.DataFrame(rows)\npd.DataFrame(rows).T") == ["pd.DataFrame(rows).T"]
+    assert tables_by_hand("display(pd.concat(parts))\nx = 1") == ["pd.concat(parts)"]
+    assert tables_by_hand('table.style.format("{:.2f}")') == [".style"]
+
+
+# --- On the executed pages.
+
+# A minus before a zero, or a zero with an exponent.
+ZERO = re.compile(r"(?<![\w.,^{-])(?:[-\u2212]0(?:\.0+)?(?![\w.,]*\d)|[-\u2212+]?0(?:\.0+)?e[-+]?\d+)")
+# An exponent of one digit, as a Decimal has it.
+SHORT = re.compile(r"\d[eE][-+]?\d\b(?!\.)")
+
+
+def zeros(text):
+    return ZERO.findall(read(text)) + SHORT.findall(read(text))
+
+
+def unlabelled(html):
+    """Tables without a caption, or with a header without words."""
+    tables = re.findall(r"(?s)<table.*?</table>", html)
+    heads = [[read(head).strip() for head in re.findall(r"(?s)<th\b.*?</th>", table)] for table in tables]
+    captions = [re.search(r"<caption>[^<]*\w", table) for table in tables]
+    return [heads for heads, caption in zip(heads, captions, strict=True) if caption is None or not all(heads)]
+
+
+def test_every_table_has_a_caption_and_no_header_is_blank(site):
+    texts = [text for path in chapters(site) for text in shown(path)]
+    assert sum(text.count("<table") for text in texts) > 80
+    assert [found for text in texts for found in unlabelled(text)] == []
+
+
+def test_zeros_are_plain(site):
+    assert [(path.name, found) for path in chapters(site) for text in shown(path) if (found := zeros(text))] == []
+
+
+def chapters(site):
+    found = sorted((site.parent / "notebooks").glob("[0-9]*.ipynb"))
+    assert len(found) >= 12
+    return found
+
+
+@pytest.mark.parametrize(
+    "text", ["by -0.00 (± 0.05)", "(-0.0 to 0.2)", "<td>-0%</td>", "0e+00", "2.7e-9", "\u22120.000."]
+)
+def test_a_zero_that_is_not_plain_is_found(text):
+    assert len(zeros(text)) == 1
+
+
+def test_other_numbers_are_left():
+    text = "-0.01, -0.001 to 0.00, 0%, 2.7e-09, 10-0.0, P-0, 1e-10, 3e+05, 0 e, <b style='left: -0.0'>"
+    assert zeros(text) == []
+
+
+def test_a_table_without_words_is_found():
+    whole = tabulate(ROWS, COLUMNS, "Values").to_html()
+    assert unlabelled(whole) == []
+    assert len(unlabelled(whole + whole.replace("Values", "") + whole.replace("method", " "))) == 2
+    assert len(unlabelled(pd.DataFrame(ROWS, columns=COLUMNS).to_html())) == 1

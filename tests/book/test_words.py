@@ -8,7 +8,7 @@ import re
 import pytest
 import yaml
 
-from .words import HIDDEN, LINK, MATHS, Piece, cells, in_order, plain, prose, said
+from .words import HIDDEN, LINK, MATHS, Piece, cells, in_order, numbered, plain, prose, said
 
 # A number without its leading zero.
 BARE = re.compile(r"(?<![\w.}\])])\.\d")
@@ -17,6 +17,8 @@ DOUBLED = re.compile(r"\\\\[A-Za-z]|[\a\b\v\f]")
 GOALS = re.compile(r":::\{admonition\} What you will learn.*?^:::$", re.DOTALL | re.MULTILINE)
 LABEL = re.compile(r"^\((sec-[\w-]+)\)=", re.MULTILINE)
 LONGEST = 25
+# What fits the column at 1280 pixels.
+WIDEST = 87
 FORM = re.compile(r"^\*Level: (easy|medium|harder)\. Time: .*\d+ minutes.*\. Kind: .+\*$", re.MULTILINE)
 
 # Visible cells of assignments that are longer. They are given: tools that tasks share, or a study whose output students
@@ -61,6 +63,28 @@ def long_cells(root, file):
         and not cell["source"][0].startswith("# ANSWER")
         and len(cell["source"]) > LONGEST
     ]
+
+
+def printed(root, code):
+    """Source of the package's functions that a cell prints; without docstrings where the cell takes them out."""
+    for name in re.findall(r"inspect\.getsource\((?:\w+\.)*(\w+)\)", code):
+        (path,) = [p for p in (root / "maxmin_core").rglob("*.py") if f"\ndef {name}(" in p.read_text(encoding="utf-8")]
+        text = path.read_text(encoding="utf-8")
+        (function,) = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == name]
+        source = ast.get_source_segment(text, function)
+        yield re.sub('""".*?"""', "", source, flags=re.DOTALL) if ".split(" in code else source
+
+
+def wide_lines(root, file):
+    """Lines of visible code of a chapter that do not fit the column, and of code that it prints."""
+    name = file.rsplit("/", 1)[-1].removesuffix(".ipynb")
+    found = []
+    for cell in cells(root, file):
+        if cell["cell_type"] == "code" and not HIDDEN & set(cell["metadata"].get("tags", [])):
+            code = "".join(cell["source"])
+            lines = "\n".join([code, *printed(root, code)]).splitlines()
+            found += [(f"{name}:{cell['id']}", line) for line in lines if len(line) > WIDEST]
+    return found
 
 
 def strays(root, file):
@@ -161,6 +185,10 @@ def test_visible_cells_are_short(root):
     assert sorted(found) == sorted(GIVEN)
 
 
+def test_visible_code_fits_the_column(root):
+    assert [one for file in numbered(root) for one in wide_lines(root, file)] == []
+
+
 def test_no_cell_prints_what_it_records(root):
     assert [one for file in in_order(root) if file.endswith(".ipynb") for one in strays(root, file)] == []
 
@@ -243,6 +271,27 @@ def test_a_long_cell_is_found(tmp_path):
     planted = [cell(25), cell(26), cell(27, tags=["hide-input"]), cell(28, first="# ANSWER x\n")]
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": planted}))
     assert long_cells(tmp_path, "n.ipynb") == ["n:c26"]
+
+
+def test_a_wide_line_is_found(tmp_path):
+    def cell(name, source, tags=()):
+        return {"cell_type": "code", "id": name, "metadata": {"tags": list(tags)}, "source": [source]}
+
+    (tmp_path / "maxmin_core").mkdir()
+    wide = f"{'x' * 84} = 1"
+    text = f'import numpy\n\n\ndef told():\n    """{wide}"""\n    return 1\n\n\ndef done():\n    {wide}\n'
+    (tmp_path / "maxmin_core" / "module.py").write_text(text)
+    planted = [
+        cell("fits", wide[1:]),
+        cell("wide", f"y = 2\n{wide}"),
+        cell("folded", wide, ["hide-input"]),
+        cell("prints", "print(inspect.getsource(module.told))"),
+        cell("takes_out", "print(inspect.getsource(told).split('x'))"),
+        cell("prints_too", "print(inspect.getsource(done))"),
+    ]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": planted}))
+    found = wide_lines(tmp_path, "n.ipynb")
+    assert [name for name, _ in found] == ["n:wide", "n:prints", "n:prints_too"] and found[0][1] == wide
 
 
 def test_a_stray_pair_of_numbers_is_found(tmp_path):

@@ -4,6 +4,7 @@ import ast
 import json
 import re
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import yaml
@@ -30,6 +31,17 @@ def in_order(root: Path) -> list[str]:
     found = [path.relative_to(root).as_posix() for path in paths if path.exists()]
     sources = sorted(path.relative_to(root).as_posix() for path in (root / "notebooks/assignments").glob("*.ipynb"))
     return [*found, *sources, "README.md"]
+
+
+def numbered(root: Path) -> list[str]:
+    """The chapters' notebooks."""
+    return [file for file in in_order(root) if re.match(r"notebooks/\d", file)]
+
+
+def code_of(root: Path) -> dict[tuple[str, str], str]:
+    """Code of the chapters, by notebook and cell."""
+    found = {(file, cell["id"]): cell for file in numbered(root) for cell in cells(root, file)}
+    return {place: "".join(cell["source"]) for place, cell in found.items() if cell["cell_type"] == "code"}
 
 
 def cells(root: Path, file: str) -> list[dict]:
@@ -80,3 +92,19 @@ def prose(root: Path) -> list[Piece]:
             texts = [source] if cell["cell_type"] == "markdown" else said(source)
             found += [Piece(file, cell["id"], plain(text)) for text in texts]
     return found
+
+
+def shown(path: Path) -> list[str]:
+    """What the cells of an executed notebook show in words and numbers: Markdown, tables, printed lines."""
+    found = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            kinds = [kind for kind in ("text/html", "text/markdown") if kind in data]
+            found += ["".join(data[kind]) for kind in kinds] + ["".join(output.get("text", ""))]
+    return found
+
+
+def read(html: str) -> str:
+    """What a reader sees of HTML."""
+    return unescape(re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", html)))
