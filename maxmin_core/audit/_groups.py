@@ -211,11 +211,12 @@ def verdict_on_groups(fit, chosen, real, planted):
             "ranking, or are too few to show one."
         )
     if (chosen == 1 or n_real < 2) and high < would:
+        compared = "better than" if low > 0 else "no better than"
+        unreal = ", but fewer than two of them are real: their members' votes do not follow a reward of their own"
         return False, (
-            f"{k} groups predict people who were held out no better than individual tastes without groups "
-            "(95% interval "
-            f"{low:.2f} to {high:.2f} nats a person), and one person in five with another ranking would have gained "
-            f"{would:.2f}."
+            f"{k} groups predict people who were held out {compared} individual tastes without groups do (95% interval "
+            f"{low:.2f} to {high:.2f} nats a person){unreal if low > 0 else ''}, and one person in five with another "
+            f"ranking would have gained {would:.2f}."
         )
     if chosen > 1 and n_real < 2:
         return None, (
