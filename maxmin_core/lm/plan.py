@@ -141,7 +141,7 @@ def memory(
     drawn = drawn_at_once(size.config, frozen, length, 256) * length * keys_of(size.config, frozen)
     read = read_at_once(size.config, of_rewards, length, 256) * length * KEPT * size.config.hidden_size * of_rewards
     # One after the other.
-    judged["texts while they are drawn, or read (estimate)"] = max(drawn, read)
+    judged["texts, drawn or read (estimate)"] = max(drawn, read)
     phases = {"rewards": learning, "policy": policy, "judging": judged}
     return {phase: {part: b / _GIB for part, b in parts.items()} for phase, parts in phases.items() if parts}
 

@@ -66,7 +66,7 @@ class TestLarge:
         assert sum(by_hand.values()) < sum(found.values()) < 67
 
     def test_what_judging_keeps(self):
-        part = "texts while they are drawn, or read (estimate)"
+        part = "texts, drawn or read (estimate)"
         found = memory(find_profile("gpu-large"), gpus=8)["judging"][part]
         # Keys and values: 32 blocks of width 4096, 384 tokens, in 32 bits; 8 GiB hold 21 texts. A reward reads more:
         # what one block makes of 80 texts in 16 bits.
