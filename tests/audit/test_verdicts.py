@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-KEPT = json.loads((HERE.parents[1] / "book" / "measured" / "verdicts.json").read_text(encoding="utf-8"))
+KEPT = json.loads((HERE.parents[1] / "maxmin_core" / "data" / "audit_verdicts.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from maxmin_core.audit._found import over
 from maxmin_core.audit._search import clickers, find_groups
 from maxmin_core.audit._space import Votes
 
-KEPT = Path(__file__).parents[2] / "book" / "measured" / "verdicts.json"
+KEPT = Path(__file__).parents[2] / "maxmin_core" / "data" / "audit_verdicts.json"
 SHARES = {
     "one": [1.0],
     "two": [0.65, 0.35],
