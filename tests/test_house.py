@@ -288,16 +288,6 @@ def test_ci_calls_the_two_commands(root):
     assert "make book" in readme and "make test" in readme
 
 
-def test_what_is_called_slow_exists(root):
-    table = next(
-        node.value
-        for node in ast.parse((root / "tests/conftest.py").read_text()).body
-        if isinstance(node, ast.Assign) and node.targets[0].id == "SLOW"
-    )
-    tests = "\n".join(path.read_text() for path in (root / "tests").rglob("test_*.py"))
-    assert not [name for name in ast.literal_eval(table) if f"def {name}(" not in tests]
-
-
 def test_every_benchmark_says_what_is_promised(root):
     paths = sorted((root / "tests" / "benchmarks").glob("test_*.py"))
     assert len(paths) >= 6

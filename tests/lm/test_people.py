@@ -150,7 +150,7 @@ def test_a_policy_is_judged_without_a_second_copy_of_its_base(made, monkeypatch)
 
 
 @pytest.fixture(scope="module")
-def found(self, model, files, tmp_path_factory):
+def found(model, files, tmp_path_factory):
     """The same people in a table of their own, which does not say who they are."""
     data, _ = load_comparisons("personas", files, personas=["P1A", "P1B"])
     truth = dict(zip(data["annotator"], data["group"], strict=True))
