@@ -3,23 +3,23 @@
 Every fold's people are scored by models fitted to the others: one reward (and careless people); individual tastes
 without groups, H(1); and the same with K groups, H(K), which contain H(1). In nats a person:
 
-* K is the smallest number of groups that is at most two standard errors (paired, over people) behind the best: a group
-  more has to be as sure as anything else that is said.
-* More than one group: yes, if K is above 1, H(K) is ahead of H(1) and of the one reward, each with a 99% interval above
-  0, and at least two of the groups are real: five people or more, whose votes their own group's reward predicts (95%
-  interval of agreement above one half, on votes that did not assign them) and predicts better than any other group's.
-* No, if K is 1, or the groups are not real, and the data would have shown a minority: the upper end of the 95% interval
-  of H(K) over H(1) lies below what a minority of one in five with another ranking would bring, on the same pairs, less
-  what learning its ranking costs: (q + 1) / 2 nats over the people of a training part, q the number of directions
-  (Akaike). And one reward has to predict people who were held out better than a coin (95%): where votes follow no
-  ranking, "another ranking of the same strength" says nothing.
+* K is the smallest number of groups that is at most one standard error (paired, over people) behind the best.
+* More than one group: yes, if K is above 1, H(K) is ahead of H(1) and of the one reward, each with a 95% interval above
+  0, and two of the groups are told apart: each has five people or more, whose votes its reward predicts (95% interval
+  of agreement above one half, on votes that did not assign them), and each one's reward predicts its people better than
+  the other's does, whatever the strength of either: who merely votes less reliably is no group.
+* No, if K is 1, and the data would have shown a minority: the upper end of the 95% interval of the best H(K) over H(1)
+  lies below what a minority of one in five with another ranking would bring, on the same pairs, less what learning its
+  ranking costs: (q + 1) / 2 nats over the people of a training part, q the number of directions (Akaike). And one
+  reward has to predict people who were held out better than a coin (95%): where votes follow no ranking, "another
+  ranking of the same strength" says nothing.
 * Else the data cannot tell.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax
+from scipy.special import expit, log_expit, logsumexp, softmax
 
 from ..intervals import mean_interval
 from ..preferences.population import match_groups
@@ -29,6 +29,7 @@ from ._tastes import Tastes, fit_tastes
 __all__ = [
     "FEWEST",
     "CrossFit",
+    "apart",
     "cross_fit",
     "person_weights",
     "real_groups",
@@ -41,7 +42,6 @@ __all__ = [
 FEWEST = 5
 _FOLDS = 5
 _MOST_GROUPS = 6
-_SURE = 0.99
 _SHUFFLES = 2
 
 
@@ -60,12 +60,12 @@ class CrossFit:
         return self.scores[n_groups] - than
 
     def chosen(self, people=slice(None)):
-        """Return the smallest number of groups that is at most two standard errors behind the best."""
+        """Return the smallest number of groups that is at most one standard error behind the best."""
         scores = {k: score[people] for k, score in self.scores.items()}
         best = max(scores, key=lambda k: scores[k].mean())
         for k in sorted(scores):
             behind = scores[best] - scores[k]
-            if k == best or behind.mean() <= 2 * behind.std(ddof=1) / np.sqrt(len(behind)):
+            if k == best or behind.mean() <= behind.std(ddof=1) / np.sqrt(len(behind)):
                 return k
 
     def frequencies(self, seed, n_resamples=500):
@@ -109,42 +109,62 @@ def real_groups(votes, fit, model):
     Everybody is assigned by every other vote, under the model of the folds that never saw them, and the rest of the
     votes are compared with the rewards of all groups; then the other way round.
     """
-    n, k = votes.n_people, len(model.shares)
+    k = len(model.shares)
     within = np.arange(len(votes.person)) - np.searchsorted(votes.person, votes.person)
-    agreement = np.full((2, n, k), np.nan)
-    member = np.full((2, n), -1)
+    margins, place = np.zeros((len(votes.person), k)), np.zeros(len(votes.person))
+    member = np.full(len(votes.person), -1)
     for f, fitted in enumerate(fit.models[k]):
         here = fit.fold[votes.person] == f
         same = match_groups(model.rewards, fitted.rewards)
         rewards = fitted.rewards[same]
+        margins[here] = (rewards[:, votes.winner[here]] - rewards[:, votes.loser[here]]).T
+        place[here] = fitted.bias * votes.shown[here]
         for half in (0, 1):
             known = votes.rows(here & (within % 2 == half))
             posterior = softmax(fitted.joint(known), axis=1)[:, np.append(0, 1 + same)]
-            careful = (fit.fold == f) & (posterior[:, 0] < 0.5) & (known.count > 0)
-            member[half, careful] = posterior[careful, 1:].argmax(axis=1)
-            asked = votes.rows(here & (within % 2 != half))
-            margin = rewards[:, asked.winner] - rewards[:, asked.loser]
-            right = [np.bincount(asked.person, asked.weight * np.heaviside(m, 0.5), n) for m in margin]
-            with np.errstate(invalid="ignore", divide="ignore"):
-                agreement[half] = np.where(
-                    (fit.fold == f)[:, None], np.array(right).T / asked.count[:, None], agreement[half]
-                )
-    return [_told(agreement, member, u, k) for u in range(k)]
-
-
-def _told(agreement, member, u, k):
-    """Return the agreement of a group's members with their own reward, and how far ahead of every other's it is."""
-    weight = (member == u) & np.isfinite(agreement[..., u])
-    people = weight.any(axis=0)
-    told = {"people": int(people.sum()), "agreement": None, "ahead": [], "real": False}
-    if people.sum() < FEWEST:
-        return told
-    with np.errstate(invalid="ignore"):
-        each = (np.where(weight[..., None], agreement, 0.0).sum(axis=0) / weight.sum(axis=0)[:, None])[people]
-    told["agreement"] = _interval(each[:, u])
-    told["ahead"] = [_interval(each[:, u] - each[:, v]) for v in range(k) if v != u]
-    told["real"] = told["agreement"][1] > 0.5 and all(low > 0 for _, low, _ in told["ahead"])
+            home = np.where((posterior[:, 0] < 0.5) & (known.count > 0), posterior[:, 1:].argmax(axis=1), -1)
+            asked = here & (within % 2 != half)
+            member[asked] = home[votes.person[asked]]
+    told = []
+    for u in range(k):
+        rows = member == u
+        told.append(_told(margins[rows], place[rows], votes.weight[rows], votes.person[rows], u))
+    for u, one in enumerate(told):
+        one["real"] = bool(one["ahead"]) and all(apart(told, u, v, both=False) for v in range(k) if v != u)
     return told
+
+
+def apart(told, u, v, both=True):
+    """Tell whether group u's people follow u's reward, and better than v's; `both`: and the other way round."""
+    one = told[u]
+    sure = bool(one["ahead"]) and one["agreement"][1] > 0.5 and one["ahead"][v][1] > 0
+    return sure and (not both or apart(told, v, u, both=False))
+
+
+def _told(margins, place, weight, person, u):
+    """Return what members' votes say of group u: agreement with its reward, and its lead over others in nats a person.
+
+    Every reward is taken with the strength that suits these votes best.
+    """
+    people, number = np.unique(person, return_inverse=True)
+    told = {"people": len(people), "agreement": None, "ahead": []}
+    if len(people) < FEWEST:
+        return told
+    count = np.bincount(number, weight)
+    told["agreement"] = _interval(np.bincount(number, weight * np.heaviside(margins[:, u], 0.5)) / count)
+    each = [np.bincount(number, weight * _best_strength(margin, place, weight)) for margin in margins.T]
+    told["ahead"] = [_interval(each[u] - other) for other in each]
+    return told
+
+
+def _best_strength(margin, place, weight):
+    """Return the log-probabilities of votes by a reward of the strength, at least 0, that makes them likeliest."""
+    strength = 1.0
+    for _ in range(20):
+        down = expit(-(strength * margin + place))
+        slope, curvature = weight * down @ margin, weight * down * (1 - down) @ margin**2
+        strength = np.clip(strength + slope / (curvature + 1e-9), max(strength - 1, 0.0), strength + 1)
+    return log_expit(strength * margin + place)
 
 
 def _interval(draws, level=0.95):
@@ -196,37 +216,34 @@ def verdict_on_groups(fit, chosen, real, planted):
     if best is None:
         return None, f"{len(fit.one)} people are too few to look for groups (at least 40 are needed)."
     k = chosen if chosen > 1 else best
-    over_null, over_one = (_interval(fit.gain(k, than), _SURE) for than in (fit.scores[1], fit.one))
-    n_real = sum(one["real"] for one in real)
-    if chosen > 1 and over_null[1] > 0 and over_one[1] > 0 and n_real >= 2:
+    gain, over_one = (_interval(fit.gain(k, than)) for than in (fit.scores[1], fit.one))
+    told = any(apart(real, u, v) for v in range(len(real)) for u in range(v))
+    interval = f"(95% interval {gain[1]:.2f} to {gain[2]:.2f} nats a person)"
+    if chosen > 1 and gain[1] > 0 and over_one[1] > 0 and told:
         return True, (
             f"{k} groups predict people who were held out better than individual tastes without groups do, by "
-            f"{over_null[0]:.2f} nats a person (99% interval {over_null[1]:.2f} to {over_null[2]:.2f})."
+            f"{gain[0]:.2f} nats a person {interval.replace(' nats a person', '')}."
         )
-    low, _, high = np.array(_interval(fit.gain(k, fit.scores[1])))[[1, 0, 2]]
-    would = planted[0.2][0]
     if _interval(fit.one - fit.coin)[1] <= 0:
         return None, (
             "One reward predicts people who were held out no better than a coin does: these votes follow no common "
             "ranking, or are too few to show one."
         )
-    if (chosen == 1 or n_real < 2) and high < would:
-        compared = "better than" if low > 0 else "no better than"
-        unreal = ", but fewer than two of them are real: their members' votes do not follow a reward of their own"
+    would = planted[0.2][0]
+    if chosen == 1 and gain[2] < would:
         return False, (
-            f"{k} groups predict people who were held out {compared} individual tastes without groups do (95% interval "
-            f"{low:.2f} to {high:.2f} nats a person){unreal if low > 0 else ''}, and one person in five with another "
-            f"ranking would have gained {would:.2f}."
+            f"{k} groups predict people who were held out no better than individual tastes without groups do "
+            f"{interval}, and one person in five with another ranking would have gained {would:.2f}."
         )
-    if chosen > 1 and n_real < 2:
+    if chosen > 1 and not told:
         return None, (
-            f"{k} groups predict best, but fewer than two of them are real: their members' votes do not follow a "
-            "reward of their own."
+            f"{k} groups predict best {interval}, but no two of them are told apart: nowhere do the people of both "
+            "follow their own group's reward better than the other's. They may differ in how reliably they vote alone."
         )
     return None, (
-        f"{k} groups gain {low:.2f} to {high:.2f} nats a person over individual tastes (95% interval), and "
-        "one person in "
-        f"five with another ranking would gain {would:.2f}: these data cannot tell groups from individual tastes."
+        f"{k} groups gain {gain[1]:.2f} to {gain[2]:.2f} nats a person over individual tastes (95% interval), and one "
+        f"person in five with another ranking would gain {would:.2f}: these data cannot tell groups from individual "
+        "tastes."
     )
 
 
@@ -241,6 +258,8 @@ def resampled_people(votes, model, seed, n_resamples=40, tell=lambda part: None)
     """Return the model fitted again to people drawn with replacement, from where it stands: a list of models."""
     found = []
     for weight in person_weights(votes.n_people, seed, n_resamples):
-        found.append(fit_tastes(votes, model.space, len(model.shares), start=model, weight=weight, passes=20))
+        people = np.flatnonzero(weight)
+        part, weight = votes.take(people), weight[people]
+        found.append(fit_tastes(part, model.space, len(model.shares), start=model, weight=weight, passes=0, sampled=6))
         tell(1 / n_resamples)
     return found

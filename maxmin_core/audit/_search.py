@@ -8,6 +8,7 @@ from scipy.special import log_expit, softmax
 
 from ..intervals import mean_interval
 from ..preferences.population import match_groups
+from ._care import careless_interval
 from ._groups import CrossFit, cross_fit, real_groups, resampled_people, verdict_on_groups, visible
 from ._space import Votes, make_space
 from ._tastes import Tastes, fit_tastes
@@ -18,6 +19,8 @@ __all__ = ["Search", "clickers", "either_way", "find_groups", "sample"]
 _MOST_VOTES = 20_000
 _MOST_PEOPLE = 1_000
 _MOST_VOTES_EACH = 150
+# Passes of EM that integrate over tastes by sampling.
+_SAMPLED = 20
 # People whose groups are worked out together.
 _AT_A_TIME = 2_000
 
@@ -43,6 +46,7 @@ class Search:
     posterior: np.ndarray
     restarts: list
     unseen: float | None
+    careless: list
 
     @property
     def differ(self):
@@ -63,8 +67,8 @@ def find_groups(votes: Votes, seed: int, tell: Callable[[float, str], None] = la
     fit = cross_fit(some, seed, lambda part: tell(part / 4, "held-out people"))
     best = fit.chosen()
     space = make_space(some)
-    null = fit_tastes(some, space, 1, seed=seed)
-    model = fit_tastes(some, space, best, seed=seed) if best > 1 else null
+    null = fit_tastes(some, space, 1, sampled=_SAMPLED, seed=seed)
+    model = fit_tastes(some, space, best, sampled=_SAMPLED, seed=seed) if best > 1 else null
     order = np.argsort(-model.shares)
     model = Tastes(space, model.shares[order], model.means[order], model.covariance, model.care, model.bias)
     real = real_groups(some, fit, model)
@@ -76,7 +80,10 @@ def find_groups(votes: Votes, seed: int, tell: Callable[[float, str], None] = la
     draws = resampled_people(some, model, seed, tell=lambda part: tell(part, "resampled people"))
     posterior = _everybody(model, votes)
     restarts, unseen = _stability(some, fit, model, seed) if more else ([], None)
-    return Search(people, fit, best, null, model, real, planted, more, why, draws, posterior, restarts, unseen)
+    careless = careless_interval(some, model)
+    return Search(
+        people, fit, best, null, model, real, planted, more, why, draws, posterior, restarts, unseen, careless
+    )
 
 
 def _everybody(model, votes):

@@ -268,8 +268,8 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
         },
         "careless": {
             "people": [names[i] for i in careless],
-            "share": _level(search, 0),
-            "half_hearted": _level(search, 2),
+            "share": search.careless,
+            "half_hearted": over(search.model.care[2], [draw.care[2] for draw in search.draws], (0.0, 1.0)),
             "press_one_side": [names[i] for i in np.flatnonzero(side)],
             "crowd_model_below_0.6": int((reliability < 0.6).sum()),
             "both": int((reliability[careless] < 0.6).sum()),
@@ -319,11 +319,6 @@ def _audited(votes, comparisons, report, columns, beta, seed, of_models, tell):
         "rules": pd.DataFrame([{"rule": rule, **one} for rule, one in record["rules"].items()]),
     }
     return plain(record), tables
-
-
-def _level(search, number):
-    """Return the share of people of a degree of care, with its interval."""
-    return over(search.model.care[number], [draw.care[number] for draw in search.draws], (0.0, 1.0))
 
 
 def _searched(votes, search, seed):

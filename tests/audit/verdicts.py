@@ -7,16 +7,20 @@ drawn anew, N(0, 1.2^2) an item. The settings:
 * one, two, three: groups with shares 1; 0.65, 0.35; 0.45, 0.33, 0.22.
 * tastes: no groups, everybody's own taste about a common one, N(0, 0.8^2) an item.
 * sloppy: one taste, which half of the people follow with a third of the strength.
+* both: tastes, and half of the people sloppy.
 
 Right of the groups: no more than one is claimed for one (False; "cannot tell" counts as not right), the right number
-for two and three, and none is claimed on the two nulls. Right of the careless: the interval of their share covers a
-tenth, and nine of ten of those who are named are careless. Right of the place: its interval covers 0.4 logits and
-excludes 0.
+for two and three, and none is claimed on the three nulls. Right of the careless: nine of ten of those who are named are
+careless. Right of the place: a bias for the first place is found. Beside these verdicts stands how often the 95%
+intervals hold a tenth, and 0.4 logits: in 19 of 20 on average, so in 18 or fewer in a quarter of the settings.
 
-The rules of the audit (`maxmin_core/audit/_groups.py`) were argued before the runs, and tried on seeds 1000 to
-1002. One was changed after three of the seeds from 0 on had been looked at: a group more had to be one standard error
-better, and has to be two now (one is exceeded by chance in one case of six). The table is therefore that of other
-seeds, 100 to 119, which were run once, with the code of the commit that is named in the file.
+The rules of the audit (`maxmin_core/audit/_groups.py`) were argued before the runs, and tried on seeds 1000 to 1002.
+Twice they were changed after a table had been seen, and each time the table was made again with fresh seeds. From seeds
+0 to 2: a group more had to be two standard errors better. From seeds 100 to 119, of which 16 (two groups) and 14
+(three) were right: groups are compared by likelihood and in pairs (two similar groups beside a third had hidden each
+other), one standard error and 95% replaced two and 99%, "no" is not said where groups predict better at all, integrals
+are sampled, and the careless people's share has an interval by the profile of its likelihood. The table is that of
+seeds 200 to 219, which were run once, with the code of the commit that is named in the file.
 """
 
 import argparse
@@ -40,6 +44,7 @@ SHARES = {
     "three": [0.45, 0.33, 0.22],
     "tastes": [1.0],
     "sloppy": [1.0],
+    "both": [1.0],
 }
 BIAS, CARELESS = 0.4, 0.1
 
@@ -51,9 +56,9 @@ def simulate(setting, seed, n_people=200, n_votes=30, n_items=8):
     rewards = rng.normal(0, 1.2, (len(shares), n_items))
     group = rng.choice(len(shares), n_people, p=shares)
     own = rewards[group]
-    if setting == "tastes":
+    if setting in ("tastes", "both"):
         own = own + rng.normal(0, 0.8, own.shape)
-    if setting == "sloppy":
+    if setting in ("sloppy", "both"):
         own = own * np.where(rng.random(n_people) < 0.5, 0.35, 1.0)[:, None]
     careless = rng.random(n_people) < CARELESS
     own = np.where(careless[:, None], 0.0, own)
@@ -72,16 +77,14 @@ def judge(setting, seed):
     begin = time.process_time()
     found = find_groups(votes, 0)
     named = found.posterior[:, 0] >= 0.9
-    care = over(found.model.care[0], [model.care[0] for model in found.draws], (0.0, 1.0))[1:]
+    care = found.careless[1:]
     place = over(found.model.bias, [model.bias for model in found.draws])[1:]
     over_null = found.fit.gain(max(found.best, 2), found.fit.scores[1])
     right = {
         "one": found.more_than_one is False,
         "two": found.more_than_one is True and found.chosen == 2,
         "three": found.more_than_one is True and found.chosen == 3,
-        "tastes": found.more_than_one is not True,
-        "sloppy": found.more_than_one is not True,
-    }[setting]
+    }.get(setting, found.more_than_one is not True)
     return {
         "setting": setting,
         "seed": seed,
@@ -97,8 +100,10 @@ def judge(setting, seed):
         "clickers": int((clickers(votes) != 0).sum()),
         "bias": [round(found.model.bias, 4), *np.round(place, 4).tolist()],
         "right_groups": bool(right),
-        "right_careless": bool(care[0] <= CARELESS <= care[1] and (named & careless).sum() >= 0.9 * named.sum()),
-        "right_place": bool(place[0] <= BIAS <= place[1] and place[0] > 0),
+        "right_careless": bool((named & careless).sum() >= 0.9 * named.sum()),
+        "right_place": bool(place[0] > 0),
+        "holds_careless": bool(care[0] <= CARELESS <= care[1]),
+        "holds_place": bool(place[0] <= BIAS <= place[1]),
         "seconds": round(time.process_time() - begin, 1),
     }
 
@@ -110,23 +115,21 @@ def table(rows):
         here = [row for row in rows if row["setting"] == setting]
         if here:
             counts[setting] = {"seeds": len(here)} | {
-                part: sum(row[f"right_{part}"] for row in here) for part in ("groups", "careless", "place")
+                what: sum(row[what] for row in here) for what in here[0] if what.startswith(("right_", "holds_"))
             }
     return counts
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--first", type=int, default=100)
+    parser.add_argument("--first", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--settings", nargs="*", default=list(SHARES))
     parser.add_argument("--out", type=Path, default=KEPT)
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
-    # The setting that nobody asked for comes last.
-    jobs = [(s, seed) for seed in seeds for s in options.settings if s != "sloppy"]
-    jobs += [("sloppy", seed) for seed in seeds if "sloppy" in options.settings]
+    jobs = [(setting, seed) for seed in seeds for setting in options.settings]
     # What is done is kept from one run to the next.
     kept = options.out.with_suffix(".jsonl")
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
