@@ -5,8 +5,9 @@ import pytest
 from scipy import integrate
 from scipy.special import expit, log_expit, logsumexp
 
+from maxmin_core.audit._care import careless_interval
 from maxmin_core.audit._crowd import crowd_reliability
-from maxmin_core.audit._groups import CrossFit, _told, real_groups, verdict_on_groups
+from maxmin_core.audit._groups import CrossFit, _best_strength, _told, apart, real_groups, verdict_on_groups
 from maxmin_core.audit._limits import votes_needed
 from maxmin_core.audit._people import agreement, circles, ratio, repeats
 from maxmin_core.audit._search import clickers, sample
@@ -135,14 +136,63 @@ def test_short_runs_of_one_side_are_no_pressing():
     assert ((first == 0) | (first == 8)).sum() > 5 and not clickers(votes).any()
 
 
-def test_a_group_is_not_real_where_another_reward_does_as_well():
+def test_a_group_is_told_apart_where_no_strength_of_another_reward_does_as_well():
+    """Votes by a reward of one strength are told apart from those of another taste, not from those of half the care."""
     rng = np.random.default_rng(0)
-    own, member = 0.8 + rng.normal(0, 0.05, (2, 30)), np.zeros((2, 30), dtype=int)
-    same = np.stack([own, own + rng.normal(0, 0.05, own.shape)], axis=-1)
-    behind = np.stack([own, own - 0.2], axis=-1)
-    assert _told(behind, member, 0, 2)["real"] and not _told(same, member, 0, 2)["real"]
-    assert not _told(behind - 0.5, member, 0, 2)["real"]
-    assert _told(behind[:, :4], member[:, :4], 0, 2) == {"people": 4, "agreement": None, "ahead": [], "real": False}
+    person = np.repeat(np.arange(60), 20)
+    own, other = rng.normal(0, 2, (2, 1200))
+    sign = np.where(rng.random(1200) < expit(own), 1, -1)
+    given = (np.zeros(1200), np.ones(1200), person)
+    told = _told(sign[:, None] * np.stack([own, other, 0.35 * own], axis=1), *given, 0)
+    assert told["people"] == 60 and told["agreement"][1] > 0.6
+    assert told["ahead"][1][1] > 0 and told["ahead"][2][2] < 1e-6 and told["ahead"][0] == [0.0, 0.0, 0.0]
+    few = np.flatnonzero(person < 4)
+    short = _told(np.zeros((len(few), 2)), *(part[few] for part in given), 0)
+    assert short == {"people": 4, "agreement": None, "ahead": []}
+    # Who agrees in a coin's share of votes follows no reward, however far ahead of another it is.
+    lost = told | {"agreement": [0.5, 0.48, 0.52]}
+    back = told | {"ahead": [told["ahead"][1], told["ahead"][0]]}
+    assert apart([told, back], 0, 1) and not apart([lost, back], 0, 1) and not apart([told, lost | back], 0, 2)
+    assert not apart([told, short], 0, 1)
+
+
+def test_the_best_strength_by_a_search():
+    rng = np.random.default_rng(1)
+    place, weight = 0.3 * rng.choice([-1, 1], 200), rng.integers(1, 4, 200).astype(float)
+    for tilt in (0.8, 0.1, -0.5):
+        margin = rng.normal(tilt, 1, 200)
+        grid = np.linspace(0, 8, 80001)
+        best = max(weight @ log_expit(np.outer(grid, margin) + place).T)
+        assert weight @ _best_strength(margin, place, weight) == pytest.approx(best, abs=1e-5)
+
+
+def test_the_share_of_the_careless_where_it_is_the_only_unknown():
+    """Everybody votes 200 times: who tosses coins is as good as seen, and the interval that of a binomial share."""
+    votes = drawn(np.tile(np.linspace(-2, 2, 5), (80, 1)), careless=0.25, n_votes=200)
+    model = fit_tastes(votes, make_space(votes), 1, sampled=10)
+    share, low, high = careless_interval(votes, model)
+    n = round(share * 80)
+    assert share == pytest.approx(n / 80, abs=0.01)
+
+    def fall(c):
+        return 2 * (n * np.log(share / c) + (80 - n) * np.log((1 - share) / (1 - c)))
+
+    assert fall(low) == pytest.approx(3.84, abs=0.6) and fall(high) == pytest.approx(3.84, abs=0.6)
+    assert low < share < high
+
+
+def test_sampled_passes_see_how_far_people_differ():
+    """Laplace's approximation alone finds people too alike, and the pull of the place too weak."""
+    rng = np.random.default_rng(4)
+    rewards = rng.normal(0, 1.2, 6) + rng.normal(0, 1.0, (200, 6))
+    votes = drawn(rewards, n_votes=25, bias=0.5)
+    space = make_space(votes)
+    rough, fine = (fit_tastes(votes, space, 1, sampled=sampled) for sampled in (0, 40))
+    spread = [np.trace(model.covariance) / 5 for model in (rough, fine)]
+    assert spread[0] < 0.75 < spread[1] < 1.25
+    assert fine.bias == pytest.approx(0.5, abs=0.08) and rough.bias < fine.bias
+    held = fit_tastes(votes, space, 1, start=fine, passes=0, sampled=2, careless=0.3)
+    assert held.care[0] == 0.3 and held.care.sum() == pytest.approx(1.0)
 
 
 def test_a_sample_is_whole_people():
@@ -199,7 +249,12 @@ class TestVerdict:
     """The rules, on held-out scores that are given."""
 
     planted = {0.2: (0.3, 0.01)}
-    good, bad = {"real": True}, {"real": False}
+    # Two groups that are told apart, and two of which one follows the other's reward as well.
+    clear = (
+        {"agreement": [0.8, 0.7, 0.9], "ahead": [[0.0] * 3, [1.0, 0.5, 1.5]]},
+        {"agreement": [0.8, 0.7, 0.9], "ahead": [[1.0, 0.5, 1.5], [0.0] * 3]},
+    )
+    blurred = (clear[0], clear[1] | {"ahead": [[0.1, -0.2, 0.4], [0.0] * 3]})
 
     def fit(self, one, *gains):
         noise = np.tile([0.1, -0.1], 50)
@@ -209,16 +264,28 @@ class TestVerdict:
     def test_more_than_one(self):
         fit = self.fit(1, 0.2, 0.205)
         assert fit.chosen() == 2
-        assert verdict_on_groups(fit, 2, [self.good, self.good], self.planted)[0] is True
+        found, why = verdict_on_groups(fit, 2, self.clear, self.planted)
+        assert found is True and why.endswith("by 0.20 nats a person (95% interval 0.18 to 0.22).")
 
-    def test_not_without_two_real_groups(self):
-        assert verdict_on_groups(self.fit(1, 0.5), 2, [self.good, self.bad], self.planted)[0] is None
-        found, why = verdict_on_groups(self.fit(1, 0.05), 2, [self.good, self.bad], self.planted)
-        # They are ahead for certain, by less than a minority would be: what is said must not deny it.
-        assert found is False and "no better" not in why and "fewer than two of them are real" in why
+    def test_one_standard_error_decides_between_numbers_of_groups(self):
+        # Three are ahead of two by 0.005, with a standard error of 0.02; then by 0.05.
+        assert self.fit(1, 0.2, 0.205).chosen() == 2 and self.fit(1, 0.2, 0.25).chosen() == 3
+
+    def test_cannot_tell_without_two_groups_that_are_told_apart(self):
+        found, why = verdict_on_groups(self.fit(1, 0.5), 2, self.blurred, self.planted)
+        assert found is None and "no two of them are told apart" in why
+        # Groups that predict better are not denied, however little they gain.
+        assert verdict_on_groups(self.fit(1, 0.1), 2, self.blurred, self.planted)[0] is None
+
+    def test_two_alike_beside_a_third_do_not_hide_that_there_are_groups(self):
+        """The second and the third are not told apart from each other, and both are from the first."""
+        far, near = [1.0, 0.5, 1.5], [0.1, -0.2, 0.4]
+        own = {"agreement": [0.8, 0.7, 0.9]}
+        three = [own | {"ahead": a} for a in ([[0.0] * 3, far, far], [far, [0.0] * 3, near], [far, near, [0.0] * 3])]
+        assert verdict_on_groups(self.fit(1, 0.2, 0.5), 3, three, self.planted)[0] is True
 
     def test_not_if_one_reward_does_as_well(self):
-        assert verdict_on_groups(self.fit(-0.3, 0.2), 2, [self.good, self.good], self.planted)[0] is None
+        assert verdict_on_groups(self.fit(-0.3, 0.2), 2, self.clear, self.planted)[0] is None
 
     def test_no_only_where_a_minority_would_have_been_seen(self):
         fit = self.fit(1, -0.05)
