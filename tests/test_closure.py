@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from maxmin_core import _closure
-from maxmin_core._closure import closure, files, fingerprint
+from maxmin_core._closure import _plain, closure, files, fingerprint
 
 _number = itertools.count()
 
@@ -109,6 +109,19 @@ class TestFiles:
             (tmp_path / name / "nobody-s.txt").write_text(name)
             found.append(fingerprint(f"{name}.main"))
         assert found[0] != found[1] == found[2]
+
+
+def test_a_tree_is_the_same_in_every_version_of_python():
+    """New versions add fields to old nodes, empty where they are not used (type_params in 3.12)."""
+
+    def parts(tree):
+        yield tree
+        for part in tree if isinstance(tree, list) else ():
+            yield from parts(part)
+
+    tree = _plain(ast.parse("def f(x):\n    return x\n"))
+    assert not [part for part in parts(tree) if part is None or part == []]
+    assert "type_params" not in [part[0] for part in parts(tree) if isinstance(part, list) and part]
 
 
 class TestFingerprint:

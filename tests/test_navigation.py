@@ -145,6 +145,9 @@ def test_leximin_helps_those_whom_max_min_forgets():
     # A group that can only be reached late has less; leximin gives the rest to the others.
     late = Navigation(["S.......B", "A........"], discount=0.8)
     np.testing.assert_allclose(leximin_occupancy(late).values.min(), best_occupancy(late).objective, atol=1e-5)
+    # B is five steps away, and two ways there lead by A or by C at the third step: half of each, not one of the two.
+    fork = Navigation(["B...", "..C.", ".A.S"], slip=0.0, discount=0.5)
+    np.testing.assert_allclose(leximin_occupancy(fork).values, [0.5**4, 0.5**5, 0.5**4], atol=1e-4)
 
 
 def frank_wolfe(world, welfare, n_steps=40):

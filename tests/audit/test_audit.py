@@ -113,6 +113,48 @@ class TestWhatItSays:
         assert worst_off(Found, [group, group], gaps)[0] is None
 
 
+class TestTables:
+    """The files beside the page, and what stands on it."""
+
+    def test_people(self, found, folder):
+        people = pd.read_csv(folder / "people.csv")
+        assert list(people["person"]) == sorted(people["person"]) and len(people) == 60
+        presses = people["presses"] == "first"
+        assert (
+            presses.sum() == 1 and people.loc[presses, "person"].tolist() == found.record["careless"]["press_one_side"]
+        )
+        # Who presses one side is in no group; everybody else is careless or in one of the two.
+        shares = people[["careless", "group_1", "group_2"]]
+        assert shares[presses].isna().all(axis=None)
+        np.testing.assert_allclose(shares[~presses].sum(axis=1), 1.0, atol=1e-9)
+        assert (shares["group_1"] > 0.9).sum() in range(28, 32)
+
+    def test_items(self, found, folder):
+        items = pd.read_csv(folder / "items.csv")
+        assert list(items["single"]) == sorted(items["single"], reverse=True)
+        assert items["single"].mean() == pytest.approx(0.0, abs=1e-12)
+        assert ((items["low"] < items["single"]) & (items["single"] < items["high"])).all()
+        assert items["group_1"].corr(items["group_2"]) < -0.9
+
+    def test_every_part_of_the_record_is_on_the_page(self, found, folder):
+        page = (folder / "index.html").read_text()
+        captions = re.findall(r"<caption>(.*?)</caption>", page)
+        for caption in ("How people vote", "One reward, seen by every group", "The groups", "under every rule"):
+            assert any(caption in one for one in captions), (caption, captions)
+        served = page[page.index("One reward, seen by every group") :]
+        for one in found.record["served"]:
+            assert f"{one['win_rate'][0]:.0%} ({one['win_rate'][1]:.0%} to {one['win_rate'][2]:.0%})" in served
+
+    def test_without_places_the_page_says_so(self, votes):
+        found = audit_votes(votes[["worker", "left", "right", "winner"]], seed=3)
+        assert found.record["position_bias"]["known"] and "a bias cannot be seen" not in found.page
+        turned = votes["left"] > votes["right"]
+        one, other = votes["left"].where(~turned, votes["right"]), votes["right"].where(~turned, votes["left"])
+        winner = votes["winner"].where(~turned, votes["winner"].map({"left": "right", "right": "left", "tie": "tie"}))
+        sorted_ = audit_votes(votes.assign(left=one, right=other, winner=winner))
+        assert not sorted_.record["position_bias"]["known"] and "a bias cannot be seen" in sorted_.page
+
+
 class TestWhatItKeepsToItself:
     def test_no_name_of_a_person_no_text_and_no_markup_leaves(self, folder):
         for path in folder.iterdir():
@@ -172,6 +214,14 @@ class TestBadInput:
     def test_nothing_to_compare(self, votes, change, message):
         with pytest.raises(ValueError, match=message):
             audit_votes(votes.assign(**change))
+
+    def test_two_people_are_enough_and_one_who_looks(self, votes):
+        two = votes[votes["worker"].isin(["secret-001", "secret-002"])]
+        assert audit_votes(two).record["people"] == 2
+        pressing = votes[votes["worker"].isin(["secret-007", "secret-008"])]
+        pressing = pressing.assign(winner=pressing["worker"].map({"secret-007": "left", "secret-008": "right"}))
+        with pytest.raises(ValueError, match="^source: expected somebody who does not always press one side, got none"):
+            audit_votes(pd.concat([pressing] * 3))
 
     @pytest.mark.parametrize(
         ("options", "name"), [({"beta": 0}, "beta"), ({"seed": -1}, "seed"), ({"seed": True}, "seed")]

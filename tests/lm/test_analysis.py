@@ -124,6 +124,10 @@ class TestSummary:
         # The lowest lower limit is another rival's than the lowest mean.
         assert (name, mean) == ("b", -0.2) and low == pytest.approx(-0.5) and high == pytest.approx(-0.1)
 
+    def test_zero_is_in_an_interval_that_ends_there(self):
+        assert not Margin(0.0, 0.0).excludes_zero and not Margin(-0.5, 0.5).excludes_zero
+        assert Margin(-0.5, 0.4).excludes_zero
+
     def test_share_kept(self):
         np.testing.assert_allclose(share_kept([2.0, 0.5], [3.0, 2.0], 1.0), [0.5, -0.5])
         np.testing.assert_allclose(share_kept([2.0], [1.0], 1.0, least=0.5), [2.0])

@@ -5,6 +5,7 @@ from scipy.optimize import minimize_scalar
 
 from maxmin_core import Egalitarian, max_min
 from maxmin_core.lm.enumerable import WordRewards, every_text, exact_log_policy, make_reference
+from maxmin_core.lm.evaluate import evaluate
 from maxmin_core.lm.policy import load_policy
 from maxmin_core.lm.prediction import Draws, begin_at, choose, draw
 from maxmin_core.lm.texts import Texts
@@ -95,3 +96,12 @@ class TestChoose:
         begun = begin_at(np.array(weights))
         assert (begun > 0).all() and abs(begun.sum() - 1) < 1e-12
         np.testing.assert_allclose(begun, [0.9 * w + 0.1 / len(weights) for w in weights])
+
+
+def test_perplexity_by_hand():
+    """Three tokens of probabilities 1/2, 1/4 and 1/8 under the reference: a token has 1/4 on average."""
+    texts = Texts(["the film", "the plot"], [[5, 6], [7]], ["is good", "drags"])
+    likely = np.array([-1.0, -2.0]), np.log([1 / 8, 1 / 8])
+    found = evaluate(None, None, None, texts, texts, lambda p, c: np.zeros((1, len(c))), likely=likely)
+    assert found["perplexity"] == pytest.approx(4.0)
+    assert found["kl"] == pytest.approx(np.mean(likely[0] - likely[1]))

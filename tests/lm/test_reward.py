@@ -19,6 +19,14 @@ def world(sentiment, texts):
     return gold, gold(prompts, completions), features(prompts, completions)
 
 
+def test_features_are_in_spreads_of_the_texts_they_were_fitted_to(world):
+    features = world[2]
+    spread = features.std(axis=0)
+    np.testing.assert_allclose(features.mean(axis=0), 0.0, atol=1e-12)
+    # What never varies is zero, not divided by its rounding.
+    assert np.isclose(spread, np.where(spread > 0.5, 1.0, 0.0)).all() and (spread > 0.5).sum() >= 3
+
+
 class TestSentiment:
     def test_it_separates_and_scores_the_same_after_loading(self, sentiment, texts, tmp_path):
         from maxmin_core.lm.sentiment import Sentiment

@@ -23,6 +23,16 @@ def fixed(values):
     return lambda prompts, completions: np.asarray(values, dtype=float)
 
 
+def test_methods_that_change_one_thing_differ_in_nothing_else():
+    """What is compared with a method shares everything with it but what its name says."""
+    for one, other, change in (
+        ("grpo", "grpo_scaled", {"trainer": "grpo_scaled"}),
+        ("equal", "grpo", {"trainer": "grpo"}),
+        ("maxmin_predicted", "maxmin_fixed", {"rate": 0.0}),
+    ):
+        assert replace(METHODS[one], name=other, **change) == METHODS[other]
+
+
 class TestGroupReward:
     def test_the_worst_group_s_reward_is_what_trl_gets(self):
         reward = GroupReward(fixed([[3.0, 1.0, 2.0], [0.0, 5.0, 0.0]]), Egalitarian(), groups=["a", "b"])

@@ -33,6 +33,17 @@ def tournament(n_items, n, seed=0, n_annotators=30, spread=1.0):
     return Comparisons(None, winner, loser, annotator, weight=rng.uniform(0.5, 2, size=len(winner)))
 
 
+def test_equations_of_a_graph_in_two_parts_by_least_squares():
+    """The solution of minimum norm: every part has mean zero."""
+    rng = np.random.default_rng(0)
+    edges = Edges(7, np.array([0, 1, 0, 3, 4, 5, 3]), np.array([1, 2, 2, 4, 5, 6, 6]))
+    weight = rng.uniform(0.5, 2, 7)
+    right = edges.gather(rng.normal(size=7))
+    found = edges.solve(weight, right)
+    np.testing.assert_allclose(found, np.linalg.lstsq(edges.laplacian(weight), right)[0], atol=1e-10)
+    assert np.abs([found[:3].mean(), found[3:].mean()]).max() < 1e-12
+
+
 class TestFit:
     @pytest.mark.parametrize(("n_items", "l2"), [(80, 0.0), (80, 0.5), (400, 0.0), (400, 0.5)])
     def test_the_graph_equals_the_dense_matrix(self, n_items, l2):

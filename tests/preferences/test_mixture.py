@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, log_expit, logsumexp
+from scipy.special import expit, log_expit, logsumexp, softmax
 
 from maxmin_core.data import load_survey
 from maxmin_core.preferences import (
@@ -16,7 +16,7 @@ from maxmin_core.preferences import (
     simulate_comparisons,
 )
 from maxmin_core.preferences._edges import counts_of
-from maxmin_core.preferences._em import climb, first_step, follow
+from maxmin_core.preferences._em import climb, first_step, follow, posterior
 from maxmin_core.preferences._starts import starts
 
 seeds = st.integers(0, 2**32 - 1)
@@ -314,3 +314,13 @@ class TestBadInput:
         _, comparisons, _ = simulated(1)
         with pytest.warns(RuntimeWarning, match="stopped at max_iter=2"):
             assert not fit_mixture(comparisons, 3, max_iter=2).converged
+
+
+@pytest.mark.parametrize("n_groups", [1, 3, 9])
+def test_responsibilities_of_few_groups_and_of_many(n_groups):
+    rng = np.random.default_rng(n_groups)
+    likelihood, shares = rng.normal(0, 5, (12, 10, n_groups)), rng.dirichlet(np.ones(n_groups), 10)
+    total, q = posterior(likelihood, shares, False)
+    joint = likelihood + np.log(shares)
+    np.testing.assert_allclose(total, logsumexp(joint, axis=-1), rtol=1e-13)
+    np.testing.assert_allclose(q, softmax(joint, axis=-1), rtol=1e-12)

@@ -24,6 +24,7 @@ from maxmin_core.theory import (
     reward_mismatch,
     textbook_gap_bound,
 )
+from maxmin_core.theory._gap_bounds import _integral, _integral_mirrored
 
 seeds = st.integers(0, 2**32 - 1)
 worlds = alignment_sampler(2, 4, 2)
@@ -332,3 +333,11 @@ def test_the_sampler_is_wide():
         assert size.max() / size.min() > ratio
     for uneven in (np.exp(alignments.log_reference), alignments.prompt_weights, alignments.pair_weights[:, 0]):
         assert np.median(uneven.max(axis=-1) / uneven.min(axis=-1)) > 1.5
+
+
+@pytest.mark.parametrize("c", [-2.0, -0.0101, -0.0099, 0.0, 0.0099, 0.0101, 1.5])
+def test_integrals_along_the_path_by_quadrature(c):
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    t = (nodes + 1) / 2
+    for found, at in ((_integral, 1 - t), (_integral_mirrored, t)):
+        assert found(np.array([c]))[0] == pytest.approx(weights @ (at * np.exp(c * t)) / 2, rel=5e-12)

@@ -123,6 +123,8 @@ def test_the_grid_is_what_it_says():
     instances = exact_grid(2, seed=3)
     assert len(instances) == 2 * 72 and instances == exact_grid(2, seed=3) != exact_grid(2, seed=4)
     assert {e.n_groups for e in instances} == {2, 3, 6}
+    # Drawn features stand aside for plain ones only where two responses have the same.
+    assert len({e.features for e in instances}) > 0.9 * len(instances)
     assert {e.weights[0] for e in instances} == {F(1, 1000), F(1, 10), F(1, 2), F(9, 10)}
     assert {(len(e.features), len(e.features[0])) for e in instances} == {(2, 1), (3, 2)}
     assert {e.beta for e in instances} == {F(1, 4), 1, 4}
