@@ -21,6 +21,10 @@ class TestCounts:
         assert found["parameters"] == 50257 * 768 + 1024 * 768 + 12 * block + 2 * 768
         assert found["reward model: parameters"] == found["parameters"] + 768
         assert found["policy: tokens drawn at most"] == 300 * 32 * 8 * 32
+        # Four bytes a number: the model, its gradient, two of Adam; the reference is the model alone.
+        of = memory(find_profile("gpu"))["policy"]
+        assert of["model, gradient, Adam"] * GIB == 16 * found["parameters"]
+        assert of["reference"] * GIB == 4 * found["parameters"]
 
     def test_smollm2(self):
         # Words once, for in- and output; thirty blocks: queries and answers 576 x 576, keys and values 576 x 192,
