@@ -36,6 +36,6 @@ def dots(rows, *, alt, caption, line=None, unit="", ends=None):
             if left is not None and right is not None:
                 parts.append(f'<line class="g{colour}" x1="{at(left)}" x2="{at(right)}" y1="{level}" y2="{level}"/>')
             parts.append(f'<circle class="g{colour}" cx="{at(value)}" cy="{level}" r="4"/>')
-    parts.append(f'<text class="end" x="3%" y="{height - 6}">{low:.2g}{unit}</text>')
-    parts.append(f'<text class="end" x="97%" y="{height - 6}" text-anchor="end">{high:.2g}{unit}</text></svg>')
+    parts.append(f'<text class="end" x="3%" y="{height - 6}">{low:z.2g}{unit}</text>')
+    parts.append(f'<text class="end" x="97%" y="{height - 6}" text-anchor="end">{high:z.2g}{unit}</text></svg>')
     return f"<figure>{''.join(parts)}<figcaption>{escape(caption)}</figcaption></figure>"

@@ -218,11 +218,11 @@ def verdict_on_groups(fit, chosen, real, planted):
     k = chosen if chosen > 1 else best
     gain, over_one = (_interval(fit.gain(k, than)) for than in (fit.scores[1], fit.one))
     told = any(apart(real, u, v) for v in range(len(real)) for u in range(v))
-    interval = f"(95% interval {gain[1]:.2f} to {gain[2]:.2f} nats a person)"
+    interval = f"(95% interval {gain[1]:z.2f} to {gain[2]:z.2f} nats a person)"
     if chosen > 1 and gain[1] > 0 and over_one[1] > 0 and told:
         return True, (
             f"{k} groups predict people who were held out better than individual tastes without groups do, by "
-            f"{gain[0]:.2f} nats a person {interval.replace(' nats a person', '')}."
+            f"{gain[0]:z.2f} nats a person {interval.replace(' nats a person', '')}."
         )
     if _interval(fit.one - fit.coin)[1] <= 0:
         return None, (
@@ -233,7 +233,7 @@ def verdict_on_groups(fit, chosen, real, planted):
     if chosen == 1 and gain[2] < would:
         return False, (
             f"{k} groups predict people who were held out no better than individual tastes without groups do "
-            f"{interval}, and one person in five with another ranking would have gained {would:.2f}."
+            f"{interval}, and one person in five with another ranking would have gained {would:z.2f}."
         )
     if chosen > 1 and not told:
         return None, (
@@ -241,9 +241,9 @@ def verdict_on_groups(fit, chosen, real, planted):
             "follow their own group's reward better than the other's. They may differ in how reliably they vote alone."
         )
     return None, (
-        f"{k} groups gain {gain[1]:.2f} to {gain[2]:.2f} nats a person over individual tastes (95% interval), and one "
-        f"person in five with another ranking would gain {would:.2f}: these data cannot tell groups from individual "
-        "tastes."
+        f"{k} groups gain {gain[1]:z.2f} to {gain[2]:z.2f} nats a person over individual tastes (95% interval), and "
+        f"one person in five with another ranking would gain {would:z.2f}: these data cannot tell groups from "
+        "individual tastes."
     )
 
 

@@ -45,7 +45,7 @@ def share(found):
 
 def number(found, digits=2):
     """Return a number with its interval in words."""
-    return f"{found[0]:.{digits}f} ({found[1]:.{digits}f} to {found[2]:.{digits}f})"
+    return f"{found[0]:z.{digits}f} ({found[1]:z.{digits}f} to {found[2]:z.{digits}f})"
 
 
 def table(caption, head, rows):

@@ -88,8 +88,8 @@ def _voting(r):
     elif place["present"]:
         low, mean, high = place["logits"][1], place["logits"][0], place["logits"][2]
         said += paragraph(
-            f"There is a bias for the item shown {'first' if mean > 0 else 'second'}, worth {mean:.2f} logits "
-            f"({low:.2f} to {high:.2f}). Everything below has it taken out."
+            f"There is a bias for the item shown {'first' if mean > 0 else 'second'}, worth {mean:z.2f} logits "
+            f"({low:z.2f} to {high:z.2f}). Everything below has it taken out."
         )
     else:
         said += paragraph("No bias for the place was found.")
@@ -115,10 +115,10 @@ def _single(r):
     best, last = r["single"][0], r["single"][-1]
     note = f" The first {_MOST_ROWS - 5} and the last 5 of {len(r['single'])}." if len(r["single"]) > _MOST_ROWS else ""
     figure = dots(
-        [(f"{one['item']}  {one['reward']:.2f}", [(one["reward"], one["low"], one["high"], 1)]) for one in rows],
+        [(f"{one['item']}  {one['reward']:z.2f}", [(one["reward"], one["low"], one["high"], 1)]) for one in rows],
         alt=f"The single reward of {len(rows)} items with intervals. Highest: {best['item']}, "
-        f"{best['reward']:.2f}; lowest: "
-        f"{last['item']}, {last['reward']:.2f}.",
+        f"{best['reward']:z.2f}; lowest: "
+        f"{last['item']}, {last['reward']:z.2f}.",
         caption=f"The single reward, in logits, with 95% intervals over people.{note}",
         line=0.0,
     )
@@ -141,7 +141,7 @@ def _groups(r):
         said += dots(
             rows,
             alt="Held-out log-likelihood a person against individual tastes without groups: "
-            + "; ".join(f"{name} {points[0][0]:.2f}" for name, points in rows)
+            + "; ".join(f"{name} {points[0][0]:z.2f}" for name, points in rows)
             + ".",
             caption="How well people who were held out are predicted, in nats a person, against individual "
             "tastes without "
@@ -199,7 +199,7 @@ def _groups(r):
             points = [
                 (part[item]["reward"], part[item]["low"], part[item]["high"], 1 + k % 6) for k, part in enumerate(of)
             ]
-            rows.append((f"{item}  " + " | ".join(f"{point[0]:.2f}" for point in points), points))
+            rows.append((f"{item}  " + " | ".join(f"{point[0]:z.2f}" for point in points), points))
         said += dots(
             rows,
             alt="Rewards of the items in every group, groups in order: " + "; ".join(label for label, _ in rows) + ".",

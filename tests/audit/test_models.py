@@ -292,6 +292,9 @@ class TestVerdict:
         assert fit.chosen() == 1
         found, why = verdict_on_groups(fit, 1, [], self.planted)
         assert found is False and "no better" in why
+        # An end of the interval that rounds to zero has no minus.
+        assert "-0.07 to -0.03" in why
+        assert "to 0.00 nats" in verdict_on_groups(self.fit(1, -0.022), 1, [], self.planted)[1]
         assert verdict_on_groups(fit, 1, [], {0.2: (-0.06, 0.01)})[0] is None
 
     def test_no_is_not_said_where_votes_follow_no_ranking(self):
