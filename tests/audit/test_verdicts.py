@@ -20,10 +20,9 @@ def test_the_table_counts_its_rows(script):
     assert len({(row["setting"], row["seed"]) for row in KEPT["rows"]}) == len(KEPT["rows"])
 
 
-@pytest.mark.parametrize("setting", ["two", "tastes"])
-def test_the_audit_judges_a_row_of_the_table_again(script, setting):
-    row = next(row for row in KEPT["rows"] if row["setting"] == setting)
-    again = script["judge"](setting, row["seed"])
+def test_the_audit_judges_a_row_of_the_table_again(script):
+    row = next(row for row in KEPT["rows"] if row["setting"] == "two" and row["more_than_one"])
+    again = script["judge"]("two", row["seed"])
     for name in ("more_than_one", "chosen", "right_groups"):
         assert again[name] == row[name], name
     assert again["gain"][0] == pytest.approx(row["gain"][0], abs=0.02)

@@ -115,7 +115,7 @@ def test_pages_stand_alone_fit_and_are_accessible(visit, width, theme):
         assert page.evaluate("document.documentElement.dataset.theme") == theme
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} is wider than the screen"
         page.evaluate(axe)
-        found = page.evaluate("async () => (await axe.run()).violations")
+        found = page.evaluate("async () => (await axe.run({resultTypes: ['violations']})).violations")
         for violation in found:
             if violation["impact"] in ("serious", "critical"):
                 nodes = [node["html"][:150] for node in violation["nodes"]]
