@@ -283,6 +283,8 @@ def test_scores_with_a_sign_and_features(votes):
     features = pd.DataFrame({"strength": size, "other": {name: x**2 % 3 for name, x in size.items()}})
     found = audit_votes(votes.assign(winner=score), positive="first", features=features)
     assert found.record["groups"]["more_than_one"] is True
+    # Rewards by features have any mean; those that are shown have zero.
+    assert np.mean([one["reward"] for one in found.record["single"]]) == pytest.approx(0.0, abs=1e-6)
     tops = [one["rewards"][0]["item"] for one in found.record["groups"]["described"]]
     assert set(tops) == {"tea", "beer"}
 

@@ -129,6 +129,11 @@ def test_people_who_press_one_side_are_found_and_nobody_else():
     assert not clickers(unknown).any()
 
 
+def test_agreement_where_nobody_voted():
+    nobody = np.array([], dtype=int)
+    assert [part.tolist() for part in agreement(nobody, nobody, nobody, 3)] == [[0.0] * 3] * 2
+
+
 def test_short_runs_of_one_side_are_no_pressing():
     """Of 2,000 people with 8 coins each some have thrown one side alone; nobody of them is named."""
     votes = drawn(np.zeros((2000, 4)), n_votes=8)
