@@ -171,11 +171,11 @@ def _evidence(model, data, modes, steps, draws):
             z = np.tile(mean, (data.n_people, 1)) if z is None else z
             for _ in range(steps):
                 _, curvature, slope = _around(data, z, care, place, mean, precision)
-                z = _moved_on(z, np.linalg.inv(curvature), slope)
+                z = _moved_on(z, np.linalg.solve(curvature, slope[:, :, None])[..., 0])
             margin, curvature, slope = _around(data, z, care, place, mean, precision)
             uncertainty = np.linalg.inv(curvature)
             # One more step for the next pass: what is judged is where it stood.
-            modes[k, level] = _moved_on(z, uncertainty, slope)
+            modes[k, level] = _moved_on(z, (uncertainty @ slope[:, :, None])[..., 0])
             if draws is None:
                 apart = z - mean
                 found = data.sum(data.weight * log_expit(margin)) - 0.5 * ((apart @ precision) * apart).sum(axis=1)
@@ -188,8 +188,7 @@ def _evidence(model, data, modes, steps, draws):
     return parts, moments
 
 
-def _moved_on(z, uncertainty, slope):
-    step = np.einsum("aij,aj->ai", uncertainty, slope)
+def _moved_on(z, step):
     length = np.linalg.norm(step, axis=1, keepdims=True)
     return z + step * np.minimum(1.0, 3.0 / np.maximum(length, 1e-300))
 
@@ -208,10 +207,8 @@ def _sampled(data, z, curvature, care, place, mean, precision, draws):
     lower = np.linalg.cholesky(curvature)
     root = np.linalg.inv(lower).transpose(0, 2, 1)
     at = z[:, None, :] + _WIDE * draws @ root.transpose(0, 2, 1)
-    found = np.empty(draws.shape[:2])
-    for s in range(draws.shape[1]):
-        margin = care * (data.offset + np.einsum("nq,nq->n", data.across, at[data.person, s])) + place
-        found[:, s] = data.sum(data.weight * log_expit(margin))
+    margin = care * (data.offset[:, None] + (at[data.person] @ data.across[:, :, None])[..., 0]) + place[:, None]
+    found = data.sum(data.weight[:, None] * log_expit(margin))
     apart = at - mean
     found -= 0.5 * np.einsum("asi,asi->as", apart @ precision, apart)
     proposal = -0.5 * (draws**2).sum(axis=2) - data.q * np.log(_WIDE)
@@ -221,7 +218,7 @@ def _sampled(data, z, curvature, care, place, mean, precision, draws):
     weight = np.exp(weight - total[:, None])
     centre = np.einsum("as,asi->ai", weight, at)
     apart = at - centre[:, None]
-    spread = np.einsum("as,asi,asj->aij", weight, apart, apart)
+    spread = (weight[:, :, None] * apart).transpose(0, 2, 1) @ apart
     return total - np.log(draws.shape[1]) - size, (centre, spread)
 
 
