@@ -1,4 +1,4 @@
-"""Is there more than one group? Held-out people decide, by rules that were fixed before any data were looked at.
+"""Is there more than one group? Held-out people decide, by rules that were chosen on simulated people alone.
 
 Every fold's people are scored by models fitted to the others: one reward (and careless people); individual tastes
 without groups, H(1); and the same with K groups, H(K), which contain H(1). In nats a person:
@@ -28,6 +28,7 @@ from ._tastes import Tastes, fit_tastes
 
 __all__ = [
     "FEWEST",
+    "RULE",
     "CrossFit",
     "apart",
     "cross_fit",
@@ -40,6 +41,13 @@ __all__ = [
 
 # Fewer people than that are not described, and are no group.
 FEWEST = 5
+# The rule as a page says it.
+RULE = (
+    "Groups are claimed only where they predict people who were held out (five folds) better than a model in which "
+    "everybody has a taste of their own, and a care of their own, but there are no groups; with a 95% interval above "
+    "nought, against one reward as well, and only if two of the groups are told apart: each has five people or more, "
+    "whose other votes follow their own group's reward better than the other group's, however strong either is."
+)
 _FOLDS = 5
 _MOST_GROUPS = 6
 _SHUFFLES = 2
@@ -218,11 +226,12 @@ def verdict_on_groups(fit, chosen, real, planted):
     k = chosen if chosen > 1 else best
     gain, over_one = (_interval(fit.gain(k, than)) for than in (fit.scores[1], fit.one))
     told = any(apart(real, u, v) for v in range(len(real)) for u in range(v))
-    interval = f"(95% interval {gain[1]:z.2f} to {gain[2]:z.2f} nats a person)"
+    ends = f"95% interval {gain[1]:z.2f} to {gain[2]:z.2f}"
+    interval = f"({ends} nats a person)"
     if chosen > 1 and gain[1] > 0 and over_one[1] > 0 and told:
         return True, (
             f"{k} groups predict people who were held out better than individual tastes without groups do, by "
-            f"{gain[0]:z.2f} nats a person {interval.replace(' nats a person', '')}."
+            f"{gain[0]:z.2f} nats a person ({ends})."
         )
     if _interval(fit.one - fit.coin)[1] <= 0:
         return None, (

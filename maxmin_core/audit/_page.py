@@ -3,6 +3,7 @@
 from html import escape
 
 from ._figures import dots
+from ._groups import RULE
 from ._html import STYLE, number, paragraph, share, table
 
 __all__ = ["page_of"]
@@ -312,13 +313,7 @@ def _method(r):
         map(
             paragraph,
             (
-                "Groups are claimed only where they predict people who were held out (five folds) better "
-                "than a model in which "
-                "everybody has a taste of their own, and a care of their own, but there are no groups; with "
-                "a 99% interval above "
-                "nought, against one reward as well, and only if two of the groups are real: five people or "
-                "more, whose other "
-                "votes follow their own group's reward better than any other's.",
+                RULE,
                 "People are shown by pseudonyms, which are the same whenever the same people vote, and "
                 "cannot be traced back "
                 "without the full list of names. No text of an item, and nothing about fewer than five "

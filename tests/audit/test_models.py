@@ -7,7 +7,7 @@ from scipy.special import expit, log_expit, logsumexp
 
 from maxmin_core.audit._care import careless_interval
 from maxmin_core.audit._crowd import crowd_reliability
-from maxmin_core.audit._groups import CrossFit, _best_strength, _told, apart, real_groups, verdict_on_groups
+from maxmin_core.audit._groups import RULE, CrossFit, _best_strength, _told, apart, real_groups, verdict_on_groups
 from maxmin_core.audit._limits import votes_needed
 from maxmin_core.audit._people import agreement, circles, ratio, repeats
 from maxmin_core.audit._search import clickers, sample
@@ -270,6 +270,8 @@ class TestVerdict:
         fit = self.fit(1, 0.2, 0.205)
         assert fit.chosen() == 2
         found, why = verdict_on_groups(fit, 2, self.clear, self.planted)
+        # What every page says of the rule is what is judged here: the level, and that groups are told apart.
+        assert "95% interval above" in RULE and "told apart" in RULE
         assert found is True and why.endswith("by 0.20 nats a person (95% interval 0.18 to 0.22).")
 
     def test_one_standard_error_decides_between_numbers_of_groups(self):
