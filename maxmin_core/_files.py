@@ -53,7 +53,7 @@ def write_whole(path: Path | str) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def write_json(path: Path | str, value: Any) -> None:
+def write_json(path: Path | str, value: Any, *, rows: str | None = None) -> None:
     """Write a value as JSON, whole or not at all.
 
     Parameters
@@ -62,14 +62,23 @@ def write_json(path: Path | str, value: Any) -> None:
         The file to write.
     value : object
         What JSON knows: numbers, texts, lists, dictionaries, None.
+    rows : str or None
+        The key of a long list whose entries stand one a line, at the end: for files that the repository keeps.
 
     Raises
     ------
     ValueError
         On NaN or infinity, which JSON does not know.
     """
+    lines: list[str] = []
+    if rows is not None:
+        lines = [json.dumps(row, separators=(",", ":"), allow_nan=False) for row in value[rows]]
+        value = {**{name: part for name, part in value.items() if name != rows}, rows: []}
+    text = json.dumps(value, indent=1, allow_nan=False)
+    if lines:
+        text = text.removesuffix("[]\n}") + "[\n" + ",\n".join(lines) + "\n ]\n}"
     with write_whole(path) as partial:
-        partial.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(text + "\n", encoding="utf-8")
 
 
 def read_json(path: Path | str) -> Any:

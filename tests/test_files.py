@@ -57,3 +57,15 @@ def test_a_damaged_file_is_named(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(ValueError, match=r"a\.json: expected JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_recorded_files_are_as_they_are_written(root, tmp_path):
+    """A list of rows is one line each, and reads as it was; the files that the repository keeps are made so."""
+    for rows in ([], [{"a": 1.5, "b": None}, {"a": [2]}]):
+        write_json(tmp_path / "a.json", {"rows": rows, "x": {"y": 1}}, rows="rows")
+        assert read_json(tmp_path / "a.json") == {"x": {"y": 1}, "rows": rows}
+    kept = [(path, "runs") for path in sorted((root / "book" / "studies").glob("*.json"))]
+    assert len(kept) > 5
+    for path, rows in [*kept, (root / "maxmin_core" / "data" / "audit_verdicts.json", "rows")]:
+        write_json(tmp_path / "a.json", read_json(path), rows=rows)
+        assert (tmp_path / "a.json").read_text() == path.read_text(), path.name

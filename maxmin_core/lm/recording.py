@@ -89,7 +89,7 @@ def record_study(
         "profile": profile,
         **about,
     }
-    write_json(path, kept | {"runs": study.collect(profile, root)})
+    write_json(path, kept | {"runs": study.collect(profile, root)}, rows="runs")
     return path
 
 

@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit
 
+from maxmin_core._files import write_json
 from maxmin_core.audit._found import over
 from maxmin_core.audit._search import clickers, find_groups
 from maxmin_core.audit._space import Votes
@@ -144,10 +145,7 @@ def main():
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
     command = f"python tests/audit/verdicts.py --first {options.first} --seeds {options.seeds}"
     about = {"command": command, "commit": commit, "right": table(rows), "rows": rows}
-    # A line for every row: the repository keeps them.
-    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in about.pop("rows"))
-    head = json.dumps(about, indent=1).removesuffix("\n}")
-    options.out.write_text(f'{head},\n "rows": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    write_json(options.out, about, rows="rows")
     print(json.dumps(about["right"]))
 
 
