@@ -11,7 +11,7 @@ from .._files import read_json, write_whole
 from . import require_book
 from ._edition import edition
 from ._landing import first_screen
-from ._lists import figure_list, reading_time, theorem_list
+from ._lists import figure_list, number_tables, reading_time, table_list, theorem_list
 from ._solutions import without_solutions
 from ._tables import chapter_table, claim_counts, claims_table, duration, exceptions, run_tables
 from .assignments import assignment_pages, assignment_tables
@@ -111,6 +111,7 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
         "runs": run_tables(runs, spent),
         "theorems": theorem_list(chapters, notebooks),
         "figures": figure_list(chapters, notebooks),
+        "tables": table_list(chapters, notebooks),
     }
     made |= assignment_tables(root)
     made |= {f"api/{room}": text for room, text in reference_pages().items()}
@@ -192,11 +193,11 @@ def _spent(root, chapters, runs):
 
 
 def _dress(notebook, run, shows_runs):
-    """Return an executed notebook with its badge line, and with its figures' captions and alternative texts."""
+    """Return an executed notebook with its badge line, its tables' numbers, and its figures' captions and texts."""
     import nbformat
 
     reading = reading_time(notebook)
-    notebook = nbformat.from_dict(notebook)
+    notebook = nbformat.from_dict(number_tables(notebook, run["chapter"]))
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             # The badge line says the same.

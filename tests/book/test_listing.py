@@ -180,6 +180,15 @@ def test_every_table_has_a_caption_and_no_header_is_blank(site):
     assert [found for text in texts for found in unlabelled(text)] == []
 
 
+def test_every_table_of_a_chapter_has_a_number_and_an_address(site):
+    for path in chapters(site):
+        page = (site / "notebooks" / path.name).with_suffix(".html").read_text(encoding="utf-8")
+        numbers = re.findall(r'<caption><span class="caption-number">Table ([\d.]+)\. </span>', page)
+        assert numbers == [f"{int(path.name[:2])}.{k}" for k in range(1, 1 + len(numbers))], path.name
+        assert len(numbers) == len(re.findall(r"<caption>(?!<span class=\"caption-text)", page)), path.name
+        assert all(page.count(f'id="table-{number.replace(".", "-")}"') == 1 for number in numbers), path.name
+
+
 def test_zeros_are_plain(site):
     assert [(path.name, found) for path in chapters(site) for text in shown(path) if (found := zeros(text))] == []
 

@@ -1,10 +1,19 @@
-"""Theorems by title, figures by caption, and the reading time that a chapter states."""
+"""Theorems by title, figures and tables by caption, and the reading time that a chapter states."""
 
+import copy
 import re
+from html import unescape
+
+import nbformat
+import pytest
 
 from maxmin_core._files import read_json
-from maxmin_core.book._lists import figure_list, reading_time, theorem_list
+from maxmin_core.book._lists import figure_list, number_tables, reading_time, table_list, theorem_list
 from maxmin_core.book.chapters import all_chapters
+from maxmin_core.book.listing import tabulate
+from maxmin_core.book.site import _dress
+
+from .words import read
 
 
 def test_every_statement_of_the_book_is_listed_once_with_its_title(root):
@@ -30,6 +39,59 @@ def test_figures_by_caption(root):
     notebook = {"cells": [{"outputs": [{"metadata": {"maxmin": told}}, {"metadata": {}}]}, {}]}
     assert "* {numref}`fig-a`: A square." in figure_list(chapters, [notebook])
     assert figure_list(chapters, [{"cells": []}]) == "None.\n"
+
+
+CAPTIONS = ["Values", "Shares ($\\beta < 1$)", "Not shown", "*Odds* & ends"]
+
+
+@pytest.fixture
+def tables():
+    """An executed chapter 4 with three tables that are shown, one that is not, and a table without a caption."""
+    cells = [nbformat.v4.new_markdown_cell("# Mixture"), nbformat.v4.new_markdown_cell("| a |\n|---|\n| 1 |")]
+    for caption in CAPTIONS:
+        page = tabulate([("a", 1)], ["name", "value"], caption).to_html()
+        output = nbformat.v4.new_output("display_data", {"text/html": page, "text/plain": "x"})
+        cell = nbformat.v4.new_code_cell("1", outputs=[output])
+        cell.metadata["tags"] = ["remove-cell"] if caption == "Not shown" else ["hide-input"]
+        cells.append(cell)
+    cells[-1].outputs.insert(0, nbformat.v4.new_output("stream", text="<table><caption>no table</caption>"))
+    return nbformat.v4.new_notebook(cells=cells)
+
+
+def addresses(notebook):
+    """Of every table that is shown its address, and what its caption says, without the sign of the link."""
+    html = "".join(
+        "".join(o.get("data", {}).get("text/html", "")) for c in notebook["cells"] for o in c.get("outputs", [])
+    )
+    found = re.findall(
+        r'<div id="([^"]+)"></div><table[^>]*>\s*<caption>(.*?)<a [^>]*href="#\1"[^>]*>#</a></caption>', html
+    )
+    return {place: " ".join(read(caption).split()) for place, caption in found}
+
+
+def test_tables_are_numbered_within_their_chapter(tables):
+    before = copy.deepcopy(tables)
+    told = addresses(number_tables(tables, "04"))
+    shown = [caption for caption in CAPTIONS if caption != "Not shown"]
+    assert told == {f"table-4-{k}": f"Table 4.{k}. {caption}" for k, caption in enumerate(shown, start=1)}
+    assert tables == before and list(addresses(number_tables(tables, "00"))) == ["table-0-1", "table-0-2", "table-0-3"]
+
+
+def test_every_table_is_listed_by_its_number(root, tables):
+    chapter = all_chapters(root)[4]
+    listed = table_list([chapter], [tables])
+    page = f"../notebooks/{chapter.path.stem}.html#"
+    found = re.findall(r'<li><a [^>]*href="([^"]+)">(.*?)</a>: (.*)</li>', listed)
+    told = {place.removeprefix(page): f"{number}. {unescape(caption)}" for place, number, caption in found}
+    assert told == addresses(number_tables(tables, chapter.number))
+    assert "($\\beta &lt; 1$)" in listed and "&amp; ends" in listed
+    assert table_list([chapter], [{"cells": []}]) == "None.\n"
+
+
+def test_the_pages_have_the_numbers(tables):
+    run = {"chapter": "04", "profile": "cpu", "seconds": 1.0, "hardware": "x", "seed": 0, "date": "today"}
+    page = nbformat.reads(_dress(tables, run, False).decode(), as_version=4)
+    assert list(addresses(page)) == ["table-4-1", "table-4-2", "table-4-3"]
 
 
 def test_the_reading_time_is_the_one_that_the_chapter_states(root):
