@@ -53,21 +53,31 @@ def claims_table(judged: "pd.DataFrame") -> str:
     return _table(["Claim", "This run", "Status"], rows)
 
 
-def chapter_table(chapters: "Sequence[Chapter]", runs: Sequence[Mapping[str, Any]], spent: "Spent | None") -> str:
-    """Return the chapters with their questions and run times, and below them what the times leave out.
+def chapter_table(
+    chapters: "Sequence[Chapter]", runs: Sequence[Mapping[str, Any]], times: Sequence[str], spent: "Spent | None"
+) -> str:
+    """Return the chapters with their questions, reading and run times, and below them what the latter leave out.
 
-    `spent` is what `maxmin_core.lm.results.time_spent` returns, or None where no chapter shows such runs.
+    `times` are the reading times, as `maxmin_core.book._lists.reading_time` returns them; `spent` is what
+    `maxmin_core.lm.results.time_spent` returns, or None where no chapter shows such runs.
     """
     rows = [
-        [f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`", chapter.question, duration(run["seconds"])]
-        for chapter, run in zip(chapters, runs, strict=True)
+        [
+            f"{int(chapter.number)}. {{doc}}`/notebooks/{chapter.path.stem}`",
+            chapter.question,
+            time,
+            duration(run["seconds"]),
+        ]
+        for chapter, run, time in zip(chapters, runs, times, strict=True)
     ]
-    told = [f"Together {duration(sum(run['seconds'] for run in runs))} of one core, on {_hardware(runs)}."]
+    told = [
+        f"The runs take {duration(sum(run['seconds'] for run in runs))} of one core together, on {_hardware(runs)}."
+    ]
     if spent is not None:
         show = [str(int(chapter.number)) for chapter in chapters if chapter.needs_runs]
         which = f"Chapter {show[0]} shows" if len(show) == 1 else f"Chapters {' and '.join(show)} show"
         told += [f"{which} language-model runs, which come on top: {_spent(spent)}."]
-    return _table(["Chapter", "Question", "Run time"], rows) + "\n" + " ".join(told) + "\n"
+    return _table(["Chapter", "Question", "To read", "Run time"], rows) + "\n" + " ".join(told) + "\n"
 
 
 def run_tables(runs: Sequence[Mapping[str, Any]], spent: "Spent | None") -> str:

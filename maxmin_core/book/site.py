@@ -104,7 +104,7 @@ def stage(root: Path, folder: Path, solutions: bool = True) -> Path:
     runs = [metrics[chapter.number] for chapter in chapters]
     judged, spent = judge_runs(root, folder), _spent(root, chapters, runs)
     made = {
-        "chapters": chapter_table(chapters, runs, spent),
+        "chapters": chapter_table(chapters, runs, [reading_time(each) for each in notebooks], spent),
         "claims": claims_table(judged),
         "counts": claim_counts(judged),
         "exceptions": exceptions(judged),

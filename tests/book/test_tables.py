@@ -127,14 +127,20 @@ class TestTimes:
         for k in (1, 2)
     ]
 
+    times = ("about an hour", "")
+
+    def chapter_table(self, spent, runs=None):
+        return tables.chapter_table(self.chapters, runs or self.runs, self.times, spent)
+
     def test_the_runs_come_on_top(self):
         spent = Spent(runs=6, timed=6, policies=7, seconds=180.0)
-        for told in (tables.chapter_table(self.chapters, self.runs, spent), tables.run_tables(self.runs, spent)):
+        for told in (self.chapter_table(spent), tables.run_tables(self.runs, spent)):
             assert "ogether" in told and "1.5 min of one core" in told
             assert "6 of them, with 7 trained policies, took 3.0 min of one core" in told
             assert "not kept" not in told
-        table = tables.chapter_table(self.chapters, self.runs, spent)
-        assert "| 1. {doc}`/notebooks/01_name` | Why 1? | 30 s |" in table
+        table = self.chapter_table(spent)
+        assert "| 1. {doc}`/notebooks/01_name` | Why 1? | about an hour | 30 s |" in table
+        assert "| Why 2? |  | 1.0 min |" in table and len({line.count("|") for line in table.splitlines()[:4]}) == 1
         assert "Chapter 2 shows language-model runs" in table
 
     def test_what_was_not_kept_is_said(self):
@@ -144,12 +150,12 @@ class TestTimes:
         assert "none was made" in tables.run_tables(self.runs, Spent(0, 0, 0, 0.0))
 
     def test_without_such_chapters_nothing_is_said_of_runs(self):
-        for told in (tables.chapter_table(self.chapters, self.runs, None), tables.run_tables(self.runs, None)):
+        for told in (self.chapter_table(None), tables.run_tables(self.runs, None)):
             assert "anguage-model" not in told
 
     def test_several_machines_are_told_apart(self):
         other = [self.runs[0], self.runs[1] | {"hardware": "four cores"}]
-        assert "on two cores (chapter 1); four cores (chapter 2)." in tables.chapter_table(self.chapters, other, None)
+        assert "on two cores (chapter 1); four cores (chapter 2)." in self.chapter_table(None, other)
 
     @pytest.mark.parametrize(
         ("seconds", "told"), [(14.4, "14 s"), (59.9, "60 s"), (90, "1.5 min"), (7199, "120.0 min"), (9000, "2.5 h")]
