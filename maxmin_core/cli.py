@@ -24,7 +24,7 @@ from .book.commands import add_print
 from .book.printing import PrintError
 from .book.progress import follow
 from .book.running import QUIET, ChapterError, execute, hardware, run
-from .book.site import SUFFIX, SiteError, judge_runs, render
+from .book.site import SiteError, judge_runs, render, whereabouts
 from .course.commands import add_course
 from .course.commands import check as check_assignment
 from .lm import require_lm
@@ -280,7 +280,7 @@ def _build(options):
     judged = judge_runs(root, folder)
     due = judged[~judged["status"].str.startswith("not run")]
     _say(f"{len(due)} of {len(judged)} claims were due, and hold as the ledger says")
-    _say(f"the book: {(folder / f'html{SUFFIX * options.without_solutions}' / 'index.html').as_uri()}")
+    _say(f"the book: {whereabouts(folder, solutions=not options.without_solutions)}")
 
 
 def _report(options):

@@ -1,11 +1,12 @@
-"""What a page says of itself where somebody shares its address: an extension of Sphinx, named in `_config.yml`."""
+"""What a page says of itself to who shares or lists its address: an extension of Sphinx, named in `_config.yml`."""
 
 import html
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-__all__ = ["description", "setup", "tags"]
+__all__ = ["description", "setup", "sitemap", "tags"]
 
 # So much is said at least, where the page has it: a first sentence may have three words.
 _LEAST = 50
@@ -41,6 +42,7 @@ def tags(title: str, said: str, address: str = "", page: str = "", first: bool =
     Examples
     --------
     >>> print(tags("Up to scale", "What changes?", first=True))
+    <meta name="description" content="What changes?" />
     <meta property="og:type" content="website" />
     <meta property="og:title" content="Up to scale" />
     <meta property="og:description" content="What changes?" />
@@ -50,13 +52,33 @@ def tags(title: str, said: str, address: str = "", page: str = "", first: bool =
     if address:
         base = address.rstrip("/")
         found |= {"og:url": f"{base}/{page}.html", "og:image": f"{base}/_static/card.png"}
-    lines = [f'<meta property="{name}" content="{html.escape(content)}" />' for name, content in found.items()]
+    lines = [f'<meta name="description" content="{html.escape(said)}" />']
+    lines += [f'<meta property="{name}" content="{html.escape(content)}" />' for name, content in found.items()]
     return "\n".join([*lines, f'<meta name="twitter:card" content="summary{"_large_image" if address else ""}" />'])
 
 
+def sitemap(pages: Iterable[str], address: str) -> str:
+    """Return the list of a site's pages that search engines read.
+
+    Examples
+    --------
+    >>> print(sitemap(["book/data.html"], "https://owner.example/book/"))
+    <?xml version="1.0" encoding="UTF-8"?>
+    <urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+    <url><loc>https://owner.example/book/book/data.html</loc></url>
+    </urlset>
+    <BLANKLINE>
+    """
+    base = address.rstrip("/")
+    lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">']
+    lines += [f"<url><loc>{html.escape(f'{base}/{page}')}</loc></url>" for page in pages]
+    return "\n".join([*lines, "</urlset>", ""])
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Add the tags to every page; Sphinx calls this."""
+    """Add the tags to every page, and a map of the site to the pages; Sphinx calls this."""
     app.connect("html-page-context", _add)
+    app.connect("build-finished", _list_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -69,6 +91,17 @@ def _add(app, pagename, templatename, context, doctree):
     said = description(map(_text, opening)) or f"A page of {app.config.html_title}."
     added = tags(title, said, app.config.html_baseurl, pagename, first=pagename == app.config.root_doc)
     context["metatags"] = context.get("metatags", "") + added
+
+
+def _list_pages(app, exception):
+    """Write the map of the site. Its addresses are absolute: without one there is none, and none of before stays."""
+    if exception is not None or app.builder.format != "html":
+        return
+    target = Path(app.outdir) / "sitemap.xml"
+    target.unlink(missing_ok=True)
+    if app.config.html_baseurl:
+        pages = map(app.builder.get_target_uri, sorted(app.env.found_docs))
+        target.write_text(sitemap(pages, app.config.html_baseurl), encoding="utf-8")
 
 
 def _is_prose(paragraph):

@@ -23,7 +23,7 @@ from .reference import reference_pages
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["SUFFIX", "SiteError", "judge_runs", "render", "stage"]
+__all__ = ["SUFFIX", "SiteError", "judge_runs", "render", "stage", "whereabouts"]
 
 # Of what a build without solutions makes, so that it replaces no other.
 SUFFIX = "-without-solutions"
@@ -179,6 +179,33 @@ def render(root: Path, folder: Path, solutions: bool = True) -> Path:
     fresh.rename(html)
     shutil.rmtree(old, ignore_errors=True)
     return html / "index.html"
+
+
+def whereabouts(folder: Path, solutions: bool = True) -> str:
+    """Return where the rendered pages stand, and how to see them served.
+
+    No browser lets a page that was opened as a file read the other pages, from which a search takes what it quotes.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the chapters ran, such as ``_build/cpu``.
+    solutions : bool, optional
+        Which pages; `make serve` knows those with solutions only.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(whereabouts(Path("/book/_build/cpu")))
+    file:///book/_build/cpu/html/index.html
+    make serve PROFILE=cpu shows it at http://localhost:8000, where a search quotes the pages that it finds
+    """
+    page = (folder / f"html{'' if solutions else SUFFIX}" / "index.html").as_uri()
+    served = f"make serve PROFILE={folder.name} shows it at http://localhost:8000"
+    return f"{page}\n{served}, where a search quotes the pages that it finds" if solutions else page
 
 
 def _spent(root, chapters, runs):

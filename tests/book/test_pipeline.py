@@ -27,6 +27,7 @@ def test_build_again_edit_and_claims(project, maxmin, add_cell):
     assert "1 of 1 claims were due, and hold" in done.stdout
     page = project / "_build" / "cpu" / "html" / "index.html"
     assert f"the book: {page.as_uri()}" in done.stdout and page.exists()
+    assert "make serve PROFILE=cpu shows it at http://localhost:8000" in done.stdout
 
     # Nothing changed: nothing runs.
     again = build(project, maxmin)

@@ -22,6 +22,8 @@ FIRST = f"""<section id="a"><h1>1. First<a class="headerlink" href="#a">#</a></h
 <figcaption><p><span class="caption-number">Fig. 1.1 </span>Where <span class="math">\\(x\\)</span> is.</p></figcaption>
 </figure></section>
 <div class="pst-scrollable-table-container"><table class="table"><tr>{WORDS}</tr></table></div>
+<div class="cell"><div id="table-1-1"></div><table id="T_a"><caption>Table 1.1. Two</caption>
+<tr><td id="T_a_b">2</td></tr></table></div>
 <div class="cell"><details class="admonition hide"><summary>Show</summary><pre>folded = 1</pre></details></div>
 <div class="exercise admonition" id="ex-a"><p>Ask.</p></div>
 <div class="solution dropdown admonition" id="proof-content">
@@ -29,6 +31,7 @@ FIRST = f"""<section id="a"><h1>1. First<a class="headerlink" href="#a">#</a></h
 <div class="admonition dropdown tip"><p class="admonition-title">Answer</p><p>sieben</p></div>
 <section id="c"><h2>What we saw</h2><ul><li>All is <span class="math">\\(x^2\\)</span>.</li></ul></section></section>"""
 SECOND = """<section id="a"><h1>Second</h1><p>See <a href="../notebooks/01_first.html#thm-one">the theorem</a>,
+<a href="../notebooks/01_first.html#table-1-1">a table</a>,
 <a href="https://example.org/x">elsewhere</a> and <a href="../objects.inv">a file</a>.</p></section>"""
 
 
@@ -89,6 +92,7 @@ def test_the_whole_book_in_one_document(small, alone, browser, solutions):
         text = printing._document(small, site, articles, ABOUT)
     assert "Theorem 1.1" in text and "folded = 1" not in text and "A &amp; B" in text
     assert ("vierzig" in text) == ("sieben" in text) == solutions
+    assert 'href="#p-notebooks-01-first--table-1-1"' in text and 'id="T_a_b"' in text
     assert 'href="#p-notebooks-01-first--thm-one"' in text and 'href="https://example.org/x"' in text
     assert "objects.inv" not in text and "a file" in text
     names = re.findall(r'\bid="([^"]+)"', text)
