@@ -20,7 +20,7 @@ from .audit.commands import add_audit
 from .book import require_book
 from .book.chapters import all_chapters, find_chapter, find_root, read_metrics
 from .book.claims import PROFILES
-from .book.commands import add_print
+from .book.commands import add_print, add_results
 from .book.printing import PrintError
 from .book.progress import follow
 from .book.running import QUIET, ChapterError, execute, hardware, run
@@ -147,10 +147,10 @@ def _parser():
     sub = command("pages", _pages, "Render the pages from the executed chapters; the pipeline calls this.")
     with_profile(sub)
     with_solutions(sub)
-    sub = command(
-        "print", None, "Make a PDF, an ePub or slides of the rendered pages; make pdf, make epub, make slides."
-    )
+    sub = command("print", None, "Make a PDF, an ePub or slides of the pages; make pdf, make epub, make slides.")
     add_print(sub)
+    sub = command("results", None, "Pack the runs that chapter 8 shows into one file, or open such a file.")
+    add_results(sub)
     sub = command("report", _report, "Print every claim of the book beside what the last run found.")
     with_profile(sub)
     with_seed(sub)

@@ -11,7 +11,7 @@ from maxmin_core.cli import main
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"], ["train"], ["plan"], ["data"]]
+    "command", [[], ["run"], ["build"], ["pages"], ["report"], ["check"], ["train"], ["plan"], ["data"], ["results"]]
 )
 def test_help(command, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .._files import read_json, write_whole
 from .chapters import Chapter, all_chapters, find_root
 
-__all__ = ["address", "install_cell", "main"]
+__all__ = ["address", "install_cell", "main", "published"]
 
 CELL = "1a0c4e11"
 
@@ -28,7 +28,9 @@ if importlib.util.find_spec("maxmin_core") is None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", package], check=True)"""
 
 _WHOLE = """# Elsewhere, such as on Colab: install what this chapter needs, in the
-# project's folder. The book's page on how to re-run it says how to make the runs.
+# project's folder. Chapter 8 then shows published results after
+# `!maxmin results open`, and your own after `!maxmin train --all`: see the book's
+# page on how to re-run it.
 import importlib.util
 
 if importlib.util.find_spec("maxmin_core") is None:
@@ -64,6 +66,32 @@ def address(root: Path) -> str:
     config = root / "_config.yml"
     found = re.search(r"^repository:\n +url: *(\S+)$", config.read_text("utf-8"), re.M) if config.exists() else None
     return found[1] if found else ""
+
+
+def published(root: Path) -> tuple[str, str]:
+    """Return where results of chapter 8 are published, from the setting ``results`` in ``_config.yml``.
+
+    Parameters
+    ----------
+    root : Path
+        The project's folder.
+
+    Returns
+    -------
+    address : str
+        Of the archive; empty where nothing is published.
+    sha256 : str
+        What its SHA-256 must be.
+
+    Examples
+    --------
+    >>> published(Path("nowhere"))
+    ('', '')
+    """
+    config = root / "_config.yml"
+    text = config.read_text("utf-8") if config.exists() else ""
+    found = re.search(r"^results:\n +url: *[\"']?([^\s\"']*)[\"']?\n +sha256: *[\"']?(\w*)", text, re.M)
+    return (found[1], found[2]) if found else ("", "")
 
 
 def install_cell(chapter: Chapter, address: str) -> str:

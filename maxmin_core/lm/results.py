@@ -19,7 +19,17 @@ from .._files import read_json
 from .profiles import Profile, key
 from .settings import SETTINGS, find_setting
 
-__all__ = ["Spent", "base_folder", "late_weights", "load_results", "read_curve", "run_folder", "seeds", "time_spent"]
+__all__ = [
+    "Spent",
+    "base_folder",
+    "late_weights",
+    "load_results",
+    "made_with",
+    "read_curve",
+    "run_folder",
+    "seeds",
+    "time_spent",
+]
 
 _OF_BASE: tuple[str, ...] = (
     "corpus",
@@ -87,8 +97,8 @@ def base_folder(profile: Profile, root: Path | str) -> Path:
     True
     """
     settings = {name: getattr(profile, name) for name in _OF_BASE}
-    code = fingerprint(_BASE, without=_NAMED)
-    return Path(root) / profile.name / f"base-{key(**settings, code=code, libraries=_libraries())}"
+    made = made_with(profile)
+    return Path(root) / profile.name / f"base-{key(**settings, code=made['code']['base'], libraries=made['libraries'])}"
 
 
 def run_folder(setting: str, profile: Profile, root: Path | str, *, seed: int) -> Path:
@@ -122,12 +132,35 @@ def run_folder(setting: str, profile: Profile, root: Path | str, *, seed: int) -
     'runs/cpu/80-20'
     """
     found = find_setting(setting)
-    code = fingerprint(_RUN, without=_without(profile))
-    settings: dict[str, Any] = {"profile": asdict(profile), "setting": asdict(found), "seed": seed, "code": code}
+    made = made_with(profile)
+    settings: dict[str, Any] = {"profile": asdict(profile), "setting": asdict(found), "seed": seed}
     # Whether vLLM drew the texts stands in the settings that are kept, not in the name: readers need not know.
     del settings["profile"]["vllm"]
-    settings["libraries"] = _libraries()
+    settings |= {"code": made["code"]["runs"], "libraries": made["libraries"]}
     return Path(root) / profile.name / found.slug / f"seed{seed}-{key(**settings)}"
+
+
+def made_with(profile: Profile) -> dict[str, dict[str, str]]:
+    """Return what stands in the names of a profile's runs beside their settings.
+
+    Parameters
+    ----------
+    profile : Profile
+        Of which counts what a reward is.
+
+    Returns
+    -------
+    dict
+        ``code``: fingerprints of what makes the base and the runs; ``libraries``: versions of those that count.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> sorted(made_with(find_profile("cpu"))["code"])
+    ['base', 'runs']
+    """
+    code = {"base": fingerprint(_BASE, without=_NAMED), "runs": fingerprint(_RUN, without=_without(profile))}
+    return {"code": code, "libraries": {name: version(name) for name in _LIBRARIES}}
 
 
 def seeds(setting: str, profile: Profile) -> list[int]:
@@ -188,7 +221,7 @@ def load_results(profile: Profile, root: Path | str, settings: Iterable[str] | N
     >>> load_results(find_profile("smoke"), "no-runs-here", ["1:1"])
     Traceback (most recent call last):
     ValueError: profile: expected the run of reference, 1:1, seed 20, got none; call `maxmin train --profile smoke \
---setting '1:1' --seed 20`, or make book
+--setting '1:1' --seed 20`, or make book; chapter 8 shows published results, too: `maxmin results open`
     """
     rows = []
     for setting in settings or SETTINGS:
@@ -199,7 +232,8 @@ def load_results(profile: Profile, root: Path | str, settings: Iterable[str] | N
                 if not there.exists():
                     raise ValueError(
                         f"profile: expected the run of {method}, {setting}, seed {seed}, got none; call "
-                        f"`maxmin train --profile {profile.name} --setting {setting!r} --seed {seed}`, or make book"
+                        f"`maxmin train --profile {profile.name} --setting {setting!r} --seed {seed}`, or make book; "
+                        "chapter 8 shows published results, too: `maxmin results open`"
                     )
                 rows.append(read_json(there) | read_json(folder / "learned.json") | {"folder": there.parent})
     return pd.DataFrame(rows)
@@ -314,7 +348,3 @@ def late_weights(curve: pd.DataFrame, groups: Sequence[str], *, n_steps: int) ->
 
 def _without(profile):
     return (*_NAMED, *_MODELS) if profile.reward == "linear" else _NAMED
-
-
-def _libraries():
-    return {name: version(name) for name in _LIBRARIES}

@@ -86,3 +86,45 @@ def llama_folder(tmp_path_factory):
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, rewards):
+    """Folders as runs leave them, with numbers that nobody computed; the rewards are real ones."""
+    import json
+
+    from maxmin_core.lm import archive, results
+    from maxmin_core.lm.profiles import find_profile
+
+    root, profile = tmp_path_factory.mktemp("own") / "lm", find_profile("smoke")
+    for k, (name, path) in enumerate(archive._files(profile).items()):
+        there = root / path
+        there.parent.mkdir(parents=True, exist_ok=True)
+        setting = next((s.name for s in archive.SETTINGS.values() if name.startswith(f"{s.slug}/")), "base")
+        method, _, beta = there.parent.name.partition("@")
+        seed = int(name.split("/")[1].removeprefix("seed")) if setting != "base" else 0
+        run = {"setting": setting, "method": method, "beta": float(beta or profile.beta), "seed": seed}
+        told = {
+            "result.json": run | {"value": [k, 0.5]},
+            "learned.json": {"assigned_right": k / 1000},
+            "gold.json": [[k, 1.5], [0.25, -k]],
+            "metrics.jsonl": {"step": 1, "weight/majority": k / 1000},
+        }.get(there.name, {"of": setting, "file": there.name})
+        there.write_text(json.dumps(told) + "\n")
+        # Read by nobody, and not packed.
+        (there.parent / "events.out").write_text(name)
+    for seed in results.seeds("80:20", profile):
+        for kind in ("single", "mixture", "known"):
+            rewards.save(results.run_folder("80:20", profile, root, seed=seed) / "rewards" / kind)
+    return root
+
+
+@pytest.fixture(scope="session")
+def packed(made, tmp_path_factory):
+    """The archive of these runs, and its hash."""
+    from maxmin_core.lm.archive import pack_results
+
+    from .archives import ABOUT, SMOKE
+
+    target = tmp_path_factory.mktemp("packed") / "results.zip"
+    return target, pack_results(SMOKE, made, target, **ABOUT)
