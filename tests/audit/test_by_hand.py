@@ -301,7 +301,7 @@ class TestNames:
         with pytest.raises(ValueError, match="^first: .* or the like; the table has 'user', 'b', 'vote'$"):
             _names.guess_columns(["user", "b", "vote"], {})
         with pytest.raises(ValueError, match="^choice: "):
-            _names.guess_columns(["user"], {})
+            _names.guess_columns(["user", "a", "b"], {})
         with pytest.raises(ValueError) as refused:
             _names.guess_columns(["a" * 400], {})
         assert str(refused.value).endswith("the table has '" + "a" * 299)
