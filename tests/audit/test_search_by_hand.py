@@ -55,14 +55,25 @@ class TestVotes:
         assert data.square(np.array([[1.0, 2.0, 3.0]])).tolist() == [[[1, 2], [2, 3]]]
 
     def test_a_space_of_all_directions_up_to_eleven_items(self):
-        for items, whole in ((3, True), (11, True), (12, False)):
+        for items, whole in ((3, True), (11, True), (12, False), (13, False)):
             some = mixed(items)
             space, other = (_space.make_space(one) for one in (some, some.redrawn(some.winner > some.loser)))
             assert abs(space.common.mean()) < 1e-12 and abs(space.directions.sum(axis=0)).max() < 1e-9
-            # With one item more the votes decide which directions are looked at.
+            assert space.directions.T @ space.directions == pytest.approx(np.eye(min(items - 1, 10)))
+            # With more items the votes decide which directions are looked at.
             assert np.array_equal(space.directions, other.directions) is whole
-            assert space.directions.shape == (items, items - 1) if whole else space.directions.shape[1] <= 10
         assert _space.make_space(SOME, 2).directions.shape == (3, 2)
+
+    def test_a_direction_that_is_none_turns_no_other_one_away(self):
+        """All items alike, and twice the same: neither is a direction, and what follows is where it was."""
+        first, second, third = np.array([[1.0, -1, 0, 0], [0, 0, 1.0, -1], [1, 1, -1, -1.0]]) + 5
+        basis = np.column_stack([first, np.ones(4), 2 * first, 1e-3 * second, third])
+        found = _space._orthonormal(basis, 3)
+        expected = np.array([[1.0, -1, 0, 0], [0, 0, 1.0, -1]]).T / np.sqrt(2)
+        np.testing.assert_allclose(np.abs(found[:, :2]), np.abs(expected), atol=1e-9)
+        np.testing.assert_allclose(np.abs(found[:, 2]), 0.5, atol=1e-9)
+        assert _space._orthonormal(basis, 2).shape == (4, 2)
+        assert _space._orthonormal(1e-17 * np.eye(4)[:, :1], 2).shape == (4, 0)
 
     def test_directions_without_differences_are_left_out(self):
         """Features of rank one: the second direction would be none."""
