@@ -135,6 +135,9 @@ class TestWhoIsLookedAt:
             *np.array([[0, 1], [4, 5]])
         )
 
+        # Numbers of items may be large on one side alone, and stay those of different pairs.
+        assert not _search.either_way(np.array([5, 1]), np.array([0, 2]))
+
     def test_who_presses_one_side(self):
         """One presses the first side n times, and nine people choose first and second alike, a hundred times."""
         for n in range(5, 25):
