@@ -22,17 +22,41 @@ KEPT = Path(__file__).with_name("recorded.json")
 
 
 def packed(value):
-    """Return a value with lists of alike dictionaries as one head and rows, and six digits a number at most."""
+    """Return a value in few signs: of rows columns, and of more than three numbers two sums that know their order."""
+    if isinstance(value, dict) and alike(value.values()):
+        return {"of": "|".join(value)} | packed(list(value.values()))
     if isinstance(value, dict):
         return {key: packed(part) for key, part in value.items()}
+    if isinstance(value, list) and alike(value):
+        return packed({key: [one[key] for one in value] for key in value[0]})
     if isinstance(value, list):
-        if len(value) > 1 and all(isinstance(one, dict) and list(one) == list(value[0]) for one in value):
-            return {"head": list(value[0]), "rows": [packed(list(one.values())) for one in value]}
+        flat = list(leaves(value))
+        if len(flat) > 3 and all(one is None or isinstance(one, int | float) for one in flat):
+            flat = [-1 if one is None else one for one in flat]
+            wave = sum(np.cos(place) * number for place, number in enumerate(flat))
+            return [f"{len(flat)} numbers", packed(float(sum(flat))), packed(float(wave))]
+        if flat and all(isinstance(one, str) for one in flat):
+            return "|".join(flat)
         return [packed(one) for one in value]
     if isinstance(value, float):
         value = float(f"{value:.6g}")
         return int(value) if value == int(value) else value
     return value
+
+
+def alike(values):
+    """Tell whether values are several dictionaries of the same keys."""
+    values = list(values)
+    return len(values) > 1 and all(isinstance(one, dict) and list(one) == list(values[0]) for one in values)
+
+
+def leaves(value):
+    """Yield what stands in nested lists."""
+    for one in value:
+        if isinstance(one, list):
+            yield from leaves(one)
+        else:
+            yield one
 
 
 def told(found):
@@ -129,13 +153,6 @@ def groups():
     }
 
 
-def column_told(column):
-    """Return of a column of people how many are known, their sum, and a sum that knows their order."""
-    if column.dtype == object:
-        return "".join(text[:1] or "-" for text in column)
-    return [column.notna().sum(), column.sum(), (column * np.arange(len(column))).sum()]
-
-
 def audited(frame, search=None, most=1_000, **given):
     """Return all that an audit tells: record, people and how its bar moved."""
     steps, real = [], whole.find_groups
@@ -145,17 +162,18 @@ def audited(frame, search=None, most=1_000, **given):
     finally:
         whole.find_groups, _search._MOST_PEOPLE = real, 1_000
     done = {what: sum(part for name, part in steps if name == what) for what, _ in steps}
-    people = {name: column_told(column) for name, column in found.tables["people"].items() if name != "person"}
-    record = {k: v for k, v in found.record.items() if k != "version"}
     assert found.page == page_of(found.record)
+    people = found.tables["people"].fillna(-1).to_dict("list")
+    del people["person"]  # pseudonyms; those who are named are in the record
+    record = {k: v for k, v in found.record.items() if k != "version"}
+    for one in record["cannot_tell"]:
+        del one["text"]
     return {"record": record, "people": people, "steps": done}
 
 
 def audit():
-    """A whole audit of two groups; its rules are those of the next one, and are left out."""
-    found = audited(table(), group=["region", "age", "remark"], weight="importance")
-    del found["record"]["rules"], found["record"]["choice_by_calibration"]
-    return found
+    """A whole audit of two groups."""
+    return audited(table(), group=["region", "age", "remark"], weight="importance")
 
 
 def audit_of_given_groups():
