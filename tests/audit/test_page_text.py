@@ -140,7 +140,8 @@ def test_groups_in_full():
     )
     colours = re.findall(r'<circle class="g(\d)"', said)
     assert colours == ["0", "1", "1", "1", "1", "2", "1", "2"]
-    assert said.count('class="zero"') == 2
+    # Nought of either figure: of gains from -1 to 0.75, and of rewards with ends from -2.5 to 2.5.
+    assert re.findall(r'class="zero" x1="([^"]*)"', said) == [f"{3 + 94 / 1.75:.2f}%", "50.00%"]
     for line in (
         "How well people who were held out are predicted, in nats a person, against individual tastes without groups. "
         "2 groups: 0.50 (0.25 to 0.75) against individual tastes, 1.50 (1.00 to 2.00) against one reward.",

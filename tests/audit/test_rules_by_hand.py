@@ -179,16 +179,16 @@ class TestLimits:
         models=False,
         never=False,
         asked=4,
+        rewards=((1, 0, -1), (-1, 0, 1)),
     ):
         given = votes([0, 0, 0, 1, 1, 2, 3], [0, 1, 2, 0, 1, 0, 1], [1, 2, 0, 1, 0, 1, 0], people=6)
         if never:
             given = votes([0, 0, 0, 1, 1, 2, 3], [0] * 5 + [2, 4], [1] * 5 + [3, 5], items=8)
         scores = {1: np.zeros(4), 2: np.array([0.1, -0.1, 0.1, -0.1]), 3: 9 * np.array([0.1, -0.1, 0.1, -0.1])}
         # The standard error of two groups' gain is 0.0577; 2.6 of them are 0.1501.
-        rewards = np.array([[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0]])
         search = SimpleNamespace(
             more_than_one=more,
-            model=SimpleNamespace(rewards=rewards),
+            model=SimpleNamespace(rewards=np.array(rewards, float)),
             planted=dict(zip((0.1, 0.2, 0.3), ((gain, 0.0) for gain in gains), strict=True)),
             best=1,
             why="Why not.",
@@ -228,6 +228,8 @@ class TestLimits:
             "out of ten; the median person cast 2, and 100% cast fewer than needed. Groups are therefore shares and "
             "tendencies here, not labels of persons.",
         )
+        # Two groups of one reward are told apart by no number of votes, and the sentence is left out.
+        assert self.said(more=True, rewards=((1, 0, -1), (1, 0, -1)))[0][0] == "small groups"
         # Of three groups the two that are closest decide, and the certainty that is asked for.
         close = np.array([[1.0, 0.0, -1.0], [-1.0, 0.0, 1.0], [-1.2, 0.0, 1.2]])
         pairs = np.array([[0, 0, 1], [1, 2, 2]])
