@@ -36,9 +36,9 @@ def cannot_tell(search, votes, report, labels, refused, pairs, missing_order, of
 
     count = votes.count
     typical = float(np.median(count[count > 0]))
-    if search.more_than_one:
-        need = votes_needed(search.model.rewards, pairs)
-        share = float((count < need).mean()) if need else 1.0
+    need = votes_needed(search.model.rewards, pairs) if search.more_than_one else None
+    if need is not None:
+        share = float((count < need).mean())
         say(
             "who is in which group",
             need,

@@ -126,12 +126,21 @@ def make_space(votes, n_directions=_DIRECTIONS):
     scores = scores @ votes.features  # of features, where items have some
     size = surprise * (1 - surprise)
     found = _dense(votes, scores, size) if scores.shape[1] <= _DENSE else _sparse(votes, scores, size, n_directions)
-    apart = votes.features @ found[:, : n_directions - 1]
-    basis = np.column_stack([common, apart])
+    # One more: where people differ in little, the direction of all items alike, which is none, is among them.
+    basis = np.column_stack([common, votes.features @ found[:, :n_directions]])
+    return Space(common, _orthonormal(basis, n_directions))
+
+
+def _orthonormal(basis, most):
+    """Return orthonormal, centred directions, without columns that are none, or are held by those before them."""
+    least = 1e-8 * np.maximum(np.linalg.norm(basis, axis=0), 1e-8)
     basis = basis - basis.mean(axis=0)
-    q, r = np.linalg.qr(basis)
-    size = np.abs(np.diagonal(r))
-    return Space(common, q[:, size > 1e-8 * max(size.max(), 1e-300)])
+    kept = []
+    for column in range(basis.shape[1]):
+        # A column of nothing has no direction: QR would make one up, and turn all later ones away from it.
+        if abs(np.linalg.qr(basis[:, [*kept, column]])[1][-1, -1]) > least[column]:
+            kept.append(column)
+    return np.linalg.qr(basis[:, kept[:most]])[0]
 
 
 def _dense(votes, scores, size):
