@@ -209,3 +209,74 @@ class TestFingerprint:
         assert len(everything) > 50 and fingerprint(*everything) == fingerprint(*reversed(everything))
         for module in everything:
             assert ast.unparse(ast.fix_missing_locations(_closure._Numbers().visit(_closure._tree(module)))) is not None
+
+
+def test_names_of_what_was_cached_are_as_ever(package):
+    """A fingerprint that is taken otherwise finds none of the runs that were made, and trains them all anew."""
+    one = package(main=BEFORE, other=OTHER)
+    assert fingerprint(f"{one}.main") == "496589d6ae7eb653"
+    two = package(main=BEFORE + EVERY, other=OTHER)
+    assert fingerprint(f"{two}.main") == "638b840971910b77"
+    # Without a module the rest has another name.
+    assert fingerprint(f"{two}.main", without=(f"{two}.other",)) == "52ca74ac20e970f0"
+
+
+# Whatever a name is taken of, once each.
+EVERY = """
+import json
+import os.path
+from dataclasses import dataclass as made
+from .other import half as halved
+
+__all__ = ["f"]
+__all__ += ["g"]
+SIZE += 1
+WIDE: float = 2.5
+NAMED: "TypeAlias" = int
+if TYPE_CHECKING:
+    from x import y
+if SIZE:
+    WIDE = halved(os.path.sep, json)
+
+
+@made
+class A(B):
+    "Text."
+    a: int
+    b: "ClassVar[int]" = 2
+    c: "list[int]" = None
+
+    async def f(self, x: int = 1) -> int:
+        "Text."
+        return (u"x", 1.0, 1, True, None, b"y", -x ** 2, [x for x in self if x])
+
+    @overload
+    def g(self): ...
+
+
+class P(Protocol[int]):
+    a: int
+"""
+
+
+class TestClosureOfNothing:
+    def test_no_modules(self):
+        assert closure() == () and files() == ()
+
+    def test_what_is_left_out_has_to_be_there(self):
+        with pytest.raises(
+            ValueError, match=r"^modules: expected modules of maxmin_core, got maxmin_core\.x, maxmin_core\.y$"
+        ):
+            closure("maxmin_core.y", without=("maxmin_core.x",))
+        assert closure("maxmin_core.intervals", without=("maxmin_core.intervals",)) == ()
+
+    def test_data_of_a_folder_belong_to_its_face(self, package, tmp_path):
+        name = package(main="", sub__inner="")
+        for kind in ("csv", "json", "yml", "md", "txt"):
+            (tmp_path / name / "sub" / f"a.{kind}").write_text("x")
+            (tmp_path / name / f"b.{kind}").write_text("x")
+        (tmp_path / name / "sub" / "deep.csv").mkdir()
+        found = [path.name for path in files(f"{name}.sub")]
+        assert found == ["__init__.py", "a.csv", "a.json", "a.yml"]
+        # Not to a module beside, nor to the package as a whole.
+        assert [path.name for path in files(f"{name}.sub.inner", name)] == ["__init__.py", "inner.py"]

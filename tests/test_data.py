@@ -120,6 +120,45 @@ class TestLlmfao:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
         assert data_folder() == tmp_path / "maxmin" / "llmfao"
 
+    def test_no_cache_of_ones_own_is_the_one_at_home(self, monkeypatch, tmp_path):
+        for name in ("MAXMIN_DATA", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(llmfao.Path, "home", lambda: tmp_path)
+        assert data_folder("other") == tmp_path / ".cache" / "maxmin" / "other"
+        monkeypatch.setenv("MAXMIN_DATA", "there")
+        assert data_folder().as_posix() == "there/llmfao"
+
+    def test_a_server_that_does_not_answer_is_waited_for_a_minute(self, source, tmp_path, monkeypatch):
+        waited, said = [], []
+
+        def urlopen(address, timeout):
+            waited.append((address, timeout))
+            raise TimeoutError("too late")
+
+        monkeypatch.setattr("urllib.request.urlopen", urlopen)
+        address, folder = f"{source.as_uri()}/crowd-comparisons.csv", tmp_path / "data" / "llmfao"
+        told = f"llmfao: {address} could not be fetched (too late); try again, or put the file into {folder} by hand"
+        with pytest.raises(OSError) as raised:
+            fetch_llmfao(said.append)
+        assert str(raised.value) == told and waited == [(address, 60)] and said == [f"fetching {address}"]
+
+    def test_a_worker_s_word_for_nothing_is_a_word(self, source, monkeypatch):
+        text = self.TEXTS["crowd-comparisons.csv"].replace("One,Two", "NA,")
+        (source / "crowd-comparisons.csv").write_text(text)
+        kept = llmfao._FILES | {"crowd-comparisons.csv": sha256(text.encode()).hexdigest()}
+        monkeypatch.setattr(llmfao, "_FILES", kept)
+        fetch_llmfao(lambda line: None)
+        votes = load_llmfao().votes
+        assert (votes["left"].item(), votes["right"].item()) == ("NA", "")
+        # Three of four files are not there.
+        for name in list(self.TEXTS)[1:]:
+            (data_folder() / name).unlink()
+        assert not has_llmfao()
+
+    def test_the_source_is_one_commit(self):
+        assert len(llmfao._COMMIT) == 40 and llmfao._SOURCE.endswith(f"dustalov/llmfao/{llmfao._COMMIT}")
+        assert {name: len(digest) for name, digest in llmfao._FILES.items()} == dict.fromkeys(self.TEXTS, 64)
+
     @pytest.mark.skipif(not os.environ.get("MAXMIN_DATA"), reason="needs the data (MAXMIN_DATA)")
     def test_the_published_files(self):
         assert has_llmfao()

@@ -1,4 +1,5 @@
 import errno
+import os
 
 import pytest
 
@@ -69,3 +70,33 @@ def test_recorded_files_are_as_they_are_written(root, tmp_path):
     for path, rows in [*kept, (root / "maxmin_core" / "data" / "audit_verdicts.json", "rows")]:
         write_json(tmp_path / "a.json", read_json(path), rows=rows)
         assert (tmp_path / "a.json").read_text() == path.read_text(), path.name
+
+
+def test_every_byte_of_a_json_file(tmp_path):
+    # Recorded files are compared as they lie there: another indent would be a change of all of them.
+    write_json(tmp_path / "a.json", {"x": [1, None], "y": "ä"})
+    assert (tmp_path / "a.json").read_text() == '{\n "x": [\n  1,\n  null\n ],\n "y": "\\u00e4"\n}\n'
+    write_json(tmp_path / "a.json", {"runs": [{"a": 1, "b": [2]}, {"a": 3}], "x": 1}, rows="runs")
+    assert (tmp_path / "a.json").read_text() == '{\n "x": 1,\n "runs": [\n{"a":1,"b":[2]},\n{"a":3}\n ]\n}\n'
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_json(tmp_path / "b.json", {"runs": [{"a": float("inf")}]}, rows="runs")
+    assert not (tmp_path / "b.json").exists()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_quota_is_a_full_disk(tmp_path, number):
+    with pytest.raises(OSError, match=r"disk full: .*a\.txt was not written; free some space and run again$") as raised:
+        with write_whole(tmp_path / "a.txt"):
+            raise OSError(number, "no")
+    assert raised.value.errno == number
+
+
+def test_a_partial_file_is_hidden_and_of_the_same_kind(tmp_path):
+    # Beside its goal, so that it is renamed and not copied; each process has its own.
+    with write_whole(str(tmp_path / "in" / "a.b.json")) as partial:
+        assert partial == tmp_path / "in" / f".a.b.{os.getpid()}.partial.json"
+        partial.write_text("{}")
+    # What is there already is no hindrance.
+    with write_whole(tmp_path / "in" / "a.b.json") as partial:
+        partial.write_text("[]")
+    assert read_json(str(tmp_path / "in" / "a.b.json")) == []

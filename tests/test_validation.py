@@ -10,6 +10,7 @@ from maxmin_core._validation import (
     as_positive,
     as_rewards,
     in_nats,
+    is_count,
 )
 
 
@@ -149,3 +150,113 @@ class TestSinglePrecision:
             as_policy("p", np.exp(given))
         with pytest.raises(ValueError, match="^w: expected .* in single precision 1e-5"):
             as_distribution("w", np.exp(given[0]), 4000)
+
+
+class TestWords:
+    """Errors to the letter: what was expected and what came, of what shape, where."""
+
+    @pytest.mark.parametrize(
+        ("call", "told"),
+        [
+            (lambda: as_float("x", [[1.0]], ("n",)), "x: expected shape (n,), got (1, 1)"),
+            (lambda: as_float("x", [1.0], (None, 2)), "x: expected shape (any, 2), got (1,)"),
+            (lambda: as_float("x", [[1.0, 2.0]], (1, 3)), "x: expected shape (1, 3), got (1, 2)"),
+            (lambda: as_float("x", [[1.0, 2.0]], (2, 2)), "x: expected shape (2, 2), got (1, 2)"),
+            (lambda: as_float("x", "a" * 99, ()), f"x: expected real numbers of shape (), got '{'a' * 79}"),
+            (lambda: as_float("x", [0, np.inf], ("n",)), "x: expected finite numbers, got inf at index (1,)"),
+            (lambda: as_index("i", np.zeros((2, 1), int), 3, 2), "i: expected shape (2,), got (2, 1)"),
+            (lambda: as_index("i", [0, 1, 3], 3), "i: expected indices in 0..2, got 3 at position 2"),
+            (lambda: as_index("i", [2, -1, 3], 3), "i: expected indices in 0..2, got -1 at position 1"),
+            (lambda: as_index("i", [5, -2]), "i: expected indices at least 0, got -2 at position 1"),
+            (lambda: as_positive("b", 0.0), "b: expected a number above 0, got 0.0"),
+            (
+                lambda: as_distribution("w", [0.5, 0.25], 2),
+                "w: expected non-negative weights that sum to 1, got minimum 0.25 and sum 0.75; 1e-9 is allowed, in "
+                "single precision 1e-5: divide by the sums in double precision",
+            ),
+            (
+                lambda: as_policy("p", [[0.5, 0.5], [0.25, 0.25]]),
+                "p: expected rows that are distributions, got minimum 0.25 and row sums in [0.5, 1.0]; 1e-9 is "
+                "allowed, in single precision 1e-5: divide by the sums in double precision",
+            ),
+            (
+                lambda: as_log_reference(np.log([[0.5, 0.5], [0.5, 0.25], [0.5, 0.125]])),
+                "log_reference: expected rows that sum to 1 in probability, got 0.625 in row 2; 1e-9 is allowed, in "
+                "single precision 1e-5: divide by the sums in double precision",
+            ),
+            (
+                lambda: in_nats(np.array([1e300]), 1e-300),
+                "beta: expected a number that reward / beta does not overflow with, got 1e-300",
+            ),
+        ],
+    )
+    def test_to_the_letter(self, call, told):
+        with pytest.raises(ValueError) as raised:
+            call()
+        assert str(raised.value) == told
+
+
+@pytest.mark.parametrize(
+    ("value", "counts"), [(1, True), (np.int32(3), True), (0, False), (-1, False), (True, False), (2.0, False)]
+)
+def test_what_counts(value, counts):
+    assert is_count(value) is counts
+
+
+class TestHowFarOff:
+    """A billionth in double precision, a hundred-thousandth where every number is one of single precision."""
+
+    def sums(self, off, single):
+        first = np.float32(0.5).item() if single else 0.1
+        rest = 1 - first + off
+        return [first, float(np.float32(rest)) if single else rest]
+
+    @pytest.mark.parametrize(
+        ("off", "single", "fits"),
+        [
+            (0.9e-9, False, True),
+            (1.2e-9, False, False),
+            (-1.2e-9, False, False),
+            (0.9e-5, True, True),
+            (-0.9e-5, True, True),
+            (1.2e-5, True, False),
+            (0.9e-5, False, False),
+        ],
+    )
+    def test_weights_rows_and_logarithms(self, off, single, fits):
+        weights = self.sums(off, single)
+        assert abs(sum(weights) - 1 - off) < 1e-7 * single + 1e-15
+        calls = [lambda: as_distribution("w", weights, 2), lambda: as_policy("w", [weights, [0.5, 0.5]])[0]]
+        if not single:
+            calls.append(lambda: np.exp(as_log_reference(np.log([weights, [0.5, 0.5]]))[0]))
+        for call in calls:
+            if fits:
+                # What is visibly off is divided; what is not stays as it came.
+                expected = np.array(weights) / sum(weights) if single else weights
+                np.testing.assert_allclose(call(), expected, rtol=0, atol=1e-15)
+            else:
+                with pytest.raises(ValueError, match="1e-9 is allowed"):
+                    call()
+
+    def test_rows_that_are_right_stay(self):
+        off = [0.5, float(np.float32(0.5 + 0.9e-5))]
+        found = as_policy("p", [[0.25, 0.75], off])
+        assert found[0].tolist() == [0.25, 0.75] and found[1].sum() == pytest.approx(1, abs=1e-15)
+        logs = np.log(np.array([[0.25, 0.75], off])).astype(np.float32).astype(float)
+        found = as_log_reference(logs)
+        assert np.exp(found).sum(axis=1) == pytest.approx([1, 1], abs=1e-12)
+        exact = np.log([[0.25, 0.75]])
+        assert as_log_reference(exact).tolist() == exact.tolist()
+
+    def test_numbers_too_large_for_single_precision_are_none(self):
+        with pytest.raises(ValueError, match="expected non-negative weights"):
+            as_distribution("w", [1e300, 0.5], 2)
+
+    def test_shapes_of_one_s_own(self):
+        assert as_policy("p", [0.5, 0.5], (2,)).tolist() == [0.5, 0.5]
+        assert as_log_reference(np.log([[[0.5, 0.5]]]), (1, 1, "Y")).shape == (1, 1, 2)
+        with pytest.raises(ValueError, match=r"^p: expected shape \(X, Y\), got \(2,\)$"):
+            as_policy("p", [0.5, 0.5])
+        assert as_index("i", [0, 7]).tolist() == [0, 7] and as_index("i", [2], 3).tolist() == [2]
+        assert as_float("x", [[1, 2]], ("n", 2)).tolist() == [[1.0, 2.0]] and as_positive("b", 1e-300) == 1e-300
+        assert np.isnan(as_float("x", [np.nan], (1,), finite=False)).all()
