@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -106,9 +108,20 @@ class TestWarnings:
         assert said[2] == f"in 2 of 2 folds, the first: {stopped}"
 
     def test_candidates_are_compared(self):
-        # From one restart each, six groups end sixteen nats below five.
-        survey = Comparisons.from_frame(load_survey()[0])
-        with pytest.warns(
-            RuntimeWarning, match=r"with 6 groups, the objective, -1314.8\d+, is below that with 5, -1298.6"
-        ):
-            select_n_groups(survey, [5, 6], n_folds=2, n_restarts=1, l2=0.5, seed=3)
+        # From one restart each, six groups sometimes end below five: from which seeds depends on how a processor rounds.
+        survey, ends = Comparisons.from_frame(load_survey()[0]), {}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for seed in range(100):
+                of_seed = [fit_mixture(survey, k, n_restarts=1, l2=0.5, seed=seed).history[-1] for k in (5, 6)]
+                ends.setdefault(of_seed[1] < of_seed[0], (seed, *of_seed))
+                if len(ends) == 2:
+                    break
+        for below, (seed, five, six) in ends.items():
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                select_n_groups(survey, [5, 6], n_folds=2, n_restarts=1, l2=0.5, seed=seed)
+            said = [str(w.message) for w in caught if "is below that with" in str(w.message)]
+            assert len(said) == below
+            assert not below or f"with 6 groups, the objective, {six:.3f}, is below that with 5, {five:.3f}" in said[0]
+        assert set(ends) == {True, False}
