@@ -102,9 +102,10 @@ class TestModels:
 
     def test_shares_count_as_well_as_choices(self, em):
         # Rewards that tell nothing apart: everybody goes where most are, and EM ends before a group is empty.
-        with pytest.warns(UserWarning, match="^round 0: a group would lose all annotators; EM stops before$"):
+        with pytest.warns(UserWarning, match="^round 0: a group would lose all annotators; EM stops before$") as warned:
             _, assigned, told = em([np.zeros((2, 3))], [0, 1, 1])
         assert assigned.tolist() == [0, 1, 1] and [t[0] for t in told.trained][2:] == ["all/group-0", "all/group-1"]
+        assert warned[0].filename == __file__
         # By hand: log 1/3 + 2 log sigma(x) against log 2/3 + 2 log sigma(-x): the many win below x = log(2) / 2.
         with pytest.warns(UserWarning, match="would lose all annotators"):
             em([[[0.34, 0, 0], [-0.34, 0, 0]], RIGHT], [0, 1, 1], n_rounds=1)
@@ -112,8 +113,10 @@ class TestModels:
             assert em([[[0.35, 0, 0], [-0.35, 0, 0]], RIGHT], [0, 1, 1], n_rounds=1)[1].tolist() == [0, 0, 1]
 
     def test_rounds_that_are_too_few_are_said(self, em):
-        with pytest.warns(UserWarning, match="^n_rounds: EM still moves 1 of 3 annotators after 1$"):
+        with pytest.warns(UserWarning, match="^n_rounds: EM still moves 1 of 3 annotators after 1$") as told:
             em([RIGHT], [0, 1, 1], n_rounds=1)
+        # Of the caller's line, not of the module's.
+        assert told[0].filename == __file__
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             em([RIGHT], [0, 0, 1], n_rounds=1)

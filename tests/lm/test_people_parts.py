@@ -150,6 +150,24 @@ class TestRewards:
         assert rewards["mixture"].order == [1, 0]
         assert report["found"] == {"w0": "found 1", "w1": "found 1", "w2": "found 2", "w3": "found 1"}
 
+    def test_three_groups_go_round(self, learned, monkeypatch):
+        # EM calls a what is b, b what is c, c what is a: the way back is another one than the way there.
+        *_, parts = learned()
+        who = ["w0", "w1", "w2", "w3"]
+        parts["learning"] = compared(who, ["a", "b", "c", "c"], [(0, 1, k) for k in range(4)])
+        turned = np.array([1, 2, 0, 0])
+
+        def models(reference, texts, choices, assigned, n, profile, folder, **how):
+            return Reward(folder.name, n), turned if folder.name == "mixture" else np.asarray(assigned)
+
+        fit = SimpleNamespace(responsibilities=np.eye(3)[[1, 2, 0, 1]])
+        monkeypatch.setattr(_people_rewards, "learn_models", models)
+        monkeypatch.setattr(_people_rewards, "fit_mixture", lambda *given, **how: fit)
+        rewards, report, *_ = learned(groups=("a", "b", "c"))
+        assert rewards["mixture"].order == [1, 2, 0]
+        assert report["found"] == dict(zip(who, "abcc", strict=True))
+        assert (report["assigned_right"], report["begun_right"]) == (1.0, 0.75)
+
     def test_a_group_that_was_not_tried_has_no_accuracy(self, learned):
         *_, parts = learned()
         parts["tried"] = compared(["w1"], ["a"], [(3, 0, 0)])

@@ -259,7 +259,7 @@ class TestLengths:
             with pytest.raises(ValueError, match=r"zip\(\)|is (longer|shorter) than"):
                 call()
 
-    def test_adapters_have_a_name_each(self, tmp_path):
+    def test_so_are_adapters_of_other_bases_or_without_names(self, tmp_path):
         (tmp_path / "adapter_config.json").write_text('{"base_model_name_or_path": "gone"}')
         other = tmp_path / "other"
         other.mkdir()
@@ -268,6 +268,14 @@ class TestLengths:
             score_heads.load_adapters([tmp_path, other], ["a", "b"])
         with pytest.raises(ValueError, match="^folders: expected the adapters' base at gone, got none there$"):
             score_heads.load_adapters([tmp_path], ["a"])
+        patch = pytest.MonkeyPatch()
+        patch.setattr(score_heads.Path, "is_file", lambda path: True)
+        patch.setattr(score_heads, "load_scorer", lambda base, **how: None)
+        patch.setattr("peft.PeftModel.from_pretrained", lambda *given, **how: None)
+        for names in (["a"], ["a", "b", "c"]):
+            with pytest.raises(ValueError, match=r"zip\(\)"):
+                score_heads.load_adapters([tmp_path, tmp_path], names)
+        patch.undo()
         onto = SimpleNamespace(active_adapter="x", peft_config={"x": SimpleNamespace(base_model_name_or_path="here")})
         with pytest.raises(ValueError, match="^folders: expected adapters on the base here, got gone$"):
             score_heads.load_adapters([tmp_path], ["a"], onto=onto)
