@@ -108,7 +108,7 @@ class TestWarnings:
         assert said[2] == f"in 2 of 2 folds, the first: {stopped}"
 
     def test_candidates_are_compared(self):
-        # From one restart each, six groups sometimes end below five: from which seeds depends on how a processor rounds.
+        # From one restart each, six groups sometimes end below five: from which seeds is up to a processor
         survey, ends = Comparisons.from_frame(load_survey()[0]), {}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
