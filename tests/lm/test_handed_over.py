@@ -3,6 +3,7 @@
 Fields that TRL sets itself today are looked at, too: its next version may set others.
 """
 
+import contextlib
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -193,6 +194,45 @@ class TestPolicy:
         trainer.make_trainer(reward, prompts, policy_folder, ODD, "out", **options, beta=0.0)
         # A strength of none is meant, too.
         assert made["configuration"][3] == 0.0
+
+    def test_what_several_processes_and_vllm_need(self, policy_folder, monkeypatch):
+        told, reference = [], object()
+
+        class Stub:
+            def __init__(self, *_, **__):
+                kind = SimpleNamespace(value="MULTI_CPU")
+                self.ref_model = "wrapped"
+                self.accelerator = SimpleNamespace(
+                    is_fsdp2=divided, distributed_type=kind, unwrap_model=lambda model: (model, reference)
+                )
+
+            def remove_callback(self, callback):
+                pass
+
+        monkeypatch.setattr(trainer, "RLOOTrainer", Stub)
+        monkeypatch.setattr(trainer, "_configuration", lambda *given: "configuration")
+        monkeypatch.setattr(trainer, "_divide_on_processors", lambda given: told.append(("divided", given)))
+        monkeypatch.setattr(trainer, "set_seed", lambda seed, **how: told.append(("seed", seed, how)))
+        monkeypatch.setattr(trainer, "vllm_like_the_policy", lambda profile: contextlib.nullcontext())
+
+        def make(**changes):
+            told.clear()
+            with monkeypatch.context() as patch:
+                # A trainer's own copy of the reference counts by the mask, as the policy does.
+                patch.setattr(trainer, "count_by_mask", lambda model: told.append(("counts", model)))
+                trainer.make_trainer(len, ["the film"], policy_folder, replace(ODD, **changes), "out", seed=5)
+            return told
+
+        divided = True
+        counts = ("counts", ("wrapped", reference))
+        assert make() == [counts]
+        assert make(fsdp=True, lora=4) == [("divided", "configuration"), counts]
+        assert make(fsdp=True, lora=4, cpu=False) == [counts]
+        # Every process draws texts of its own.
+        assert make(vllm=True) == [("seed", 5, {"device_specific": True}), counts]
+        divided = False
+        with pytest.raises(ValueError, match=r"^profile: expected a model that is divided .* \(fsdp\), got MULTI_CPU$"):
+            make(fsdp=True, lora=4)
 
     def test_adapters_stand_on_every_linear_layer(self):
         found = trainer.adapters(replace(ODD, lora=6), "SEQ_CLS", modules_to_save=["score"])

@@ -215,7 +215,7 @@ def ground(monkeypatch, tmp_path):
     monkeypatch.setattr(_people_ground.shutil, "disk_usage", lambda folder: free)
 
     def make(rows, profile=SMALL):
-        found = _people_ground.make_ground(Dataset.from_list(rows), profile, tmp_path / "g", said.append)
+        found = _people_ground.make_ground(Dataset.from_list(rows), profile, tmp_path / "new" / "g", said.append)
         return *found, SimpleNamespace(asked=asked, said=said, model=model, loaded=loaded, free=free)
 
     return make
@@ -231,7 +231,7 @@ class TestGround:
         # Half of twenty prompts, three tenths, two tenths.
         assert [len(parts[name].prompts) for name in ("learning", "heldout", "tried")] == [20, 12, 8]
         assert (len(base.train), len(base.baseline), len(base.pool)) == (7, 3, 7) and more.asked == [(5, 1), (5, 2)]
-        assert base.pool.prompts == base.train and base.reference == tmp_path / "g" / "reference"
+        assert base.pool.prompts == base.train and base.reference == tmp_path / "new" / "g" / "reference"
         assert more.said == ["[people] the model, in 32 bits", "[people] texts of the reference"]
         assert more.model.saved == [base.reference] * 2
         assert more.loaded == [((base.reference,), {"cpu": True, "bf16": False})]
