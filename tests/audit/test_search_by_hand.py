@@ -1,6 +1,7 @@
 """Who is looked at, what is fitted, what a rule chooses: small cases and sizes at their limits."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -250,3 +251,10 @@ class TestServing:
         for name in ("soft minimum (temperature 0.5)", "worst half (CVaR 0.5)", "shares may shift (chi-square 0.5)"):
             assert "0.5" in said[name] and "0.75" in said[name], said[name]
         assert len(found) == 7
+
+
+def test_somebody_whose_votes_came_without_an_order_presses_nothing():
+    # The last person's votes say nothing of places, and still there is a row for them.
+    shown = np.array([1] * 40 + [1, -1] * 20 + [0] * 5)
+    votes = SimpleNamespace(shown=shown, person=np.repeat([0, 1, 2], [40, 40, 5]), n_people=3)
+    assert _search.clickers(votes).tolist() == [1, 0, 0]

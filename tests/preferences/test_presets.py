@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from maxmin_core.preferences import PRESETS, fit_bradley_terry, preset_rows, read_comparisons
+from maxmin_core.preferences._frames import as_frame
+from maxmin_core.preferences._layouts import _common_end, by_persona
 
 
 def talk(prompt, answer):
@@ -301,3 +303,16 @@ def test_the_real_table():
     assert comparisons.weight.sum() == 8931 and len(comparisons) == 8931 + 3471
     clear = report.table["outcome"].value_counts()
     assert (clear["first"], clear["second"]) == (2911, 2549)
+
+
+def test_one_frame_of_personas_is_read_as_it_is():
+    # Neither a folder nor a dictionary of tables: the column says whose row it is, or all are one persona's.
+    frame = pd.DataFrame({"user_input": ["Why?"]})
+    assert by_persona(frame, as_frame)["persona"].tolist() == ["persona"]
+    assert by_persona(frame.assign(persona="P2B"), as_frame)["persona"].tolist() == ["P2B"]
+
+
+def test_texts_that_are_all_alike_have_no_sentence_in_common():
+    # What everybody was asked is no wish: else the whole prompt would be taken off.
+    assert _common_end(["Tell me. Be kind."] * 2) == ""
+    assert _common_end(["Why? Be kind.", "How come? Be kind."]) == " Be kind."

@@ -341,3 +341,9 @@ def test_integrals_along_the_path_by_quadrature(c):
     t = (nodes + 1) / 2
     for found, at in ((_integral, 1 - t), (_integral_mirrored, t)):
         assert found(np.array([c]))[0] == pytest.approx(weights @ (at * np.exp(c * t)) / 2, rel=5e-12)
+
+
+def test_features_of_too_few_axes_are_named():
+    one = np.ones(1)
+    with pytest.raises(ValueError, match="^features: "):
+        Alignments(np.zeros((1, 1)), np.zeros((1, 1)), np.zeros((1, 2)), np.zeros((1, 1, 2)), one, np.ones((1, 1)))
