@@ -24,9 +24,15 @@ def see_one_gpu():
 
 
 def join(cpu):
-    """Return accelerate's state: this process joins the others, if there are any, and waits for them patiently."""
+    """Return accelerate's state: this process joins the others, if there are any, and waits for them patiently.
+
+    On a GPU numbers of 32 bits are multiplied in TF32 from here on: several times as fast, with errors of about 1e-3.
+    """
+    import torch
     from accelerate import PartialState
 
+    if not cpu:
+        torch.set_float32_matmul_precision("high")
     return PartialState(cpu=cpu, timeout=PATIENCE)
 
 

@@ -263,7 +263,6 @@ PROFILES = {
             reward_batch=16,
             em_rounds=1,
             n_evaluation=256,
-            bf16=True,
             lora=16,
             cpu=False,
         ),

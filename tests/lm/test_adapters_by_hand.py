@@ -305,6 +305,18 @@ def test_processes_wait_for_a_day(monkeypatch):
     assert _devices.join(True) == "state" and asked == [{"cpu": True, "timeout": _devices.PATIENCE}]
 
 
+def test_a_gpu_multiplies_in_tf32(monkeypatch):
+    import accelerate
+
+    asked = []
+    monkeypatch.setattr(accelerate, "PartialState", lambda **how: how)
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    _devices.join(True)
+    assert asked == []
+    _devices.join(False)
+    assert asked == ["high"]
+
+
 def test_what_is_given_back(monkeypatch):
     called = []
     for module, name in ((_vllm.gc, "unfreeze"), (_vllm.gc, "collect"), (torch.cuda, "empty_cache")):

@@ -28,7 +28,7 @@ OF_PROFILES = {
     "cpu": "0cf5b447451128d3",
     "gpu": "bf2b7a049de047e3",
     "pretrained": "e8fb3d21485c85f3",
-    "pretrained-gpu": "e34c512023265fa1",
+    "pretrained-gpu": "f49d981a8bc0ae9d",
     "gpu-large": "5384802c8930907c",
 }
 OF_SETTINGS = {
