@@ -77,6 +77,9 @@ def record_study(
         for work, things in stages:
             waiting = {pool.submit(work, unit, methods, profile, root): (unit, methods) for unit, methods in things}
             for done, future in enumerate(as_completed(waiting), start=1):
+                if future.exception():
+                    # Else the error would be told when all the others have ended, hours later.
+                    pool.shutdown(wait=False, cancel_futures=True)
                 future.result()
                 unit, methods = waiting[future]
                 what = ", ".join((unit.part.label, f"seed {unit.seed}", *methods))
@@ -88,6 +91,7 @@ def record_study(
         "criteria": list(study.criteria),
         "profile": profile,
         **about,
+        "written": study.written(profile, root),
     }
     write_json(path, kept | {"runs": study.collect(profile, root)}, rows="runs")
     return path

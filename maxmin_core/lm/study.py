@@ -185,6 +185,28 @@ class Study:
             raise ValueError(f"study: expected the run of {method}, {unit.part.label}, seed {unit.seed}, got none")
         return _row(unit, folder, method)
 
+    def written(self, profile: str, root: Path | str, n: int = 3) -> dict[str, list[Any]]:
+        """Return what the methods of the first part and seed wrote on the first prompts.
+
+        Parameters
+        ----------
+        profile : str
+            A key of ``PROFILES``.
+        root : Path or str
+            The folder of all runs.
+        n : int
+            On how many prompts.
+
+        Returns
+        -------
+        dict of str to list
+            Prompts and texts of every method, the reference first.
+        """
+        unit = next(self.units())
+        folder = run_folder(unit.part.setting, unit.profile(profile), root, seed=unit.seed)
+        methods = ("reference", *unit.part.methods)
+        return {method: read_json(folder / method / "result.json")["samples"][:n] for method in methods}
+
     def drawn(self, commit: str) -> tuple[Unit, str]:
         """Return the run that a build makes anew: which one is decided by the commit alone.
 

@@ -48,7 +48,8 @@ OF_STUDIES = {
     "rates": "386067348120918c",
     "references": "fd0cee53dc074cc5",
     "sensitivity": "cd9702209e5936c5",
-    "pretrained": "445819b7b449479e",
+    "pretrained": "02d510924e312345",
+    "pretrained-larger": "9179ab59b6895793",
 }
 # Rewards, welfare, the rate of the weights, and what else is other than usual.
 OF_METHODS = {
@@ -115,6 +116,7 @@ def test_no_study_has_come_or_gone():
         "references": 4 * 4 * 3,
         "sensitivity": 6 * 2 * 3,
         "pretrained": 3 * 4,
+        "pretrained-larger": 3 * 4,
     }
 
 

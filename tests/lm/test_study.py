@@ -69,6 +69,16 @@ class TestRecordStudy:
         by_hand = [np.mean([row[f"weight/{group}"] for row in last]) for group in ("majority", "minority")]
         np.testing.assert_allclose(kept["weights"], by_hand, atol=1e-5)
 
+    def test_what_was_written_stands_beside_them(self, recorded):
+        folder, path, _ = recorded
+        unit, written = next(SMALL.units()), json.loads(path.read_text())["written"]
+        assert list(written) == ["reference", *unit.part.methods]
+        of_seed = run_folder(unit.part.setting, unit.profile("smoke"), folder / "lm", seed=unit.seed)
+        for method, texts in written.items():
+            assert texts == json.loads((of_seed / method / "result.json").read_text())["samples"][:3] and texts
+        # The same prompts for all.
+        assert len({json.dumps([prompt for prompt, _ in texts]) for texts in written.values()}) == 1
+
     def test_weights_stand_in_the_order_of_the_groups(self, tmp_path):
         # As in the setting of three groups, whose names are not in the order of the alphabet, which the log has.
         there = tmp_path / "maxmin"
