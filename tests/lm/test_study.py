@@ -69,6 +69,16 @@ class TestRecordStudy:
         by_hand = [np.mean([row[f"weight/{group}"] for row in last]) for group in ("majority", "minority")]
         np.testing.assert_allclose(kept["weights"], by_hand, atol=1e-5)
 
+    def test_a_run_that_fails_ends_the_others(self, recorded):
+        folder, _, _ = recorded
+        # One annotator cannot be of two groups; the other seeds could be made.
+        broken = Part("too few", "1:1", ("equal",), (50,), {"n_pairs": 200, "n_annotators": 1})
+        sound = Part("sound", "1:1", ("equal",), tuple(range(60, 66)), {"n_pairs": 200})
+        with pytest.raises(ValueError, match="^n_annotators: expected at least one for each of 2 groups, got 1"):
+            record_study(Study("b", "?", (broken, sound)), "smoke", folder / "lm", folder, about={}, processes=1)
+        last = run_folder("1:1", find_profile("smoke", n_pairs=200), folder / "lm", seed=65)
+        assert not last.exists() and not (folder / "studies" / "b.json").exists()
+
     def test_what_was_written_stands_beside_them(self, recorded):
         folder, path, _ = recorded
         unit, written = next(SMALL.units()), json.loads(path.read_text())["written"]
