@@ -51,7 +51,7 @@ class TestRecordStudy:
             assert (
                 len(run["value"]) == 2
                 and len(run["learned"]) == learned
-                and ("assigned_right" in run) == (learned == 2)
+                and ("assigned_right" in run) == (learned == 2) == ("accuracy_mixture" in run)
             )
 
     def test_methods_that_share_policies_are_made_one_after_the_other(self):
