@@ -95,7 +95,7 @@ def learn_rewards(
         if n_learned != n_groups or profile.common_unit:
             raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
         # Whole models read slowly: only what annotators compared, and below only what nobody has seen.
-        given = (base.reference, tuple(part[seen] for part in base.pool.pair), choices)
+        given = (base.reference, (base.pool.prompts[seen], base.pool.completions[seen]), choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
         on: dict[str, Any] = {"onto": single if isinstance(single, AdapterRewards) else None}
@@ -115,7 +115,7 @@ def learn_rewards(
     for name, reward in rewards.items():
         if name == "mixture" and n_learned != n_groups:
             continue
-        margin = reward(*(part[fresh] for part in base.pool.pair))
+        margin = reward(base.pool.prompts[fresh], base.pool.completions[fresh])
         right = np.sign(margin[:, ::2] - margin[:, 1::2]) == prefers
         # Pairs that a group values equally say nothing.
         report[f"accuracy_{name}"] = (right & (prefers != 0)).sum(axis=1) / (prefers != 0).sum(axis=1)
