@@ -178,7 +178,9 @@ class TestRewards:
 
         def learn_models(reference, texts, choices, assigned, n, profile, folder, **how):
             asked[folder.name] = {"n": n, "assigned": list(assigned), "choices": choices, **how}
-            assert reference == base.reference and texts == base.pool.pair and folder.parent == tmp_path
+            # Whole models read only what annotators compared: the first two of five pairs.
+            assert reference == base.reference and folder.parent == tmp_path
+            assert texts == (base.pool.prompts[:4], base.pool.completions[:4])
             found = 1 - np.asarray(assigned) if folder.name == "mixture" else assigned
             return Learned(folder.name, n, []), found
 
