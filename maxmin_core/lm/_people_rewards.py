@@ -41,7 +41,9 @@ def learn_from_people(
     if group is not None:
         learned["known"], _ = learn_models(*given, group, n, profile, folder / "known", n_rounds=0, **how)
     first = fit.responsibilities.argmax(axis=1)
-    mixture, assigned = learn_models(*given, first, n, profile, folder / "mixture", n_rounds=profile.em_rounds, **how)
+    mixture, assigned = learn_models(
+        *given, first, n, profile, folder / "mixture", n_rounds=profile.em_rounds, features=psi, **how
+    )
     largest = np.argsort(-np.bincount(assigned, minlength=n), kind="stable")
     order = largest if group is None else order_of_groups(assigned, group, n)
     found = dict(zip(learning.annotators, (groups[k] for k in np.argsort(order)[assigned]), strict=True))

@@ -16,7 +16,7 @@ from .._files import write_json
 from ._devices import join
 from ._judging import check_methods, make_all
 from ._making import Making
-from .adapter_rewards import AdapterRewards
+from .adapter_rewards import AdapterRewards, embed
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
 from .model_mixture import learn_models
@@ -35,7 +35,8 @@ def learn_rewards(
     """Simulate annotators and learn every kind of reward from their comparisons.
 
     Groups of the mixture are matched to the true ones for the report and for names only. Where rewards are whole
-    models, the linear mixture is where their EM starts.
+    models, the linear mixture is where their EM starts; where they are adapters on a base, it weighs what the frozen
+    base makes of the texts, and nothing that was made for the groups' tastes.
 
     Parameters
     ----------
@@ -57,9 +58,15 @@ def learn_rewards(
     rewards : dict of str to Rewards
         ``single``, ``mixture`` and ``known``, calibrated over the reference's texts.
     report : dict
-        ``assigned_right``: share of annotators that EM put into their group; ``accuracy_single`` and so on: how often
-        a reward ranks fresh pairs as each group does; ``annotators``: how many there are. With another number of groups
-        than there are, nothing of the mixture's groups.
+        ``assigned_right``: share of annotators that EM put into their group; ``begun_right``: where whole models are
+        learned, that share in the linear mixture's groups, with which they begin; ``accuracy_single`` and so on: how
+        often a reward ranks fresh pairs as each group does; ``annotators``: how many there are. With another number of
+        groups than there are, nothing of the mixture's groups.
+
+    Warns
+    -----
+    UserWarning
+        As `learn_models` does, such as where EM over whole models would spoil the linear mixture's groups.
 
     Raises
     ------
@@ -78,15 +85,21 @@ def learn_rewards(
     how_many = (profile.n_annotators, profile.n_per_annotator)
     group, choices = ask(values, shares, *how_many, seed=seed, careless=profile.careless)
     seen, fresh = halves(values.shape[1])
-    psi, n_groups, n_learned = base.features(*base.pool.pair), len(shares), profile.n_groups or len(shares)
-    fit = learn_mixture(psi[seen], choices, n_learned, seed=seed)
-    assigned = fit.responsibilities.argmax(axis=1)
+    n_groups, n_learned = len(shares), profile.n_groups or len(shares)
+    # Whole models read slowly: only what annotators compared, and below only what nobody has seen.
+    compared = base.pool.prompts[seen], base.pool.completions[seen]
+    if profile.reward == "model" and profile.lora:
+        psi = embed(base.reference, *compared, cpu=profile.cpu, bf16=profile.reward_bf16 or profile.base_bf16)
+    else:
+        psi = base.features(*base.pool.pair)[seen]
+    fit = learn_mixture(psi, choices, n_learned, seed=seed)
+    first = assigned = fit.responsibilities.argmax(axis=1)
     learned: dict[str, Rewards]
     if profile.reward == "linear":
         found = {
-            "single": learn_single(psi[seen], choices),
+            "single": learn_single(psi, choices),
             "mixture": (fit.parameters, fit.weights),
-            "known": learn_known(psi[seen], choices, group),
+            "known": learn_known(psi, choices, group),
         }
         learned = {name: Rewards(base.features, *of_kind) for name, of_kind in found.items()}
     else:
@@ -94,14 +107,22 @@ def learn_rewards(
             raise ValueError("folder: expected where to train reward models, got none")
         if n_learned != n_groups or profile.common_unit:
             raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
-        # Whole models read slowly: only what annotators compared, and below only what nobody has seen.
-        given = (base.reference, (base.pool.prompts[seen], base.pool.completions[seen]), choices)
+        given = (base.reference, compared, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
         on: dict[str, Any] = {"onto": single if isinstance(single, AdapterRewards) else None}
         known, _ = learn_models(*given, group, n_groups, profile, folder / "known", seed=seed, n_rounds=0, **on)
+        # EM over models may spoil the groups that linear rewards have found: it stops where it would.
         mixture, assigned = learn_models(
-            *given, assigned, n_groups, profile, folder / "mixture", seed=seed, n_rounds=profile.em_rounds, **on
+            *given,
+            first,
+            n_groups,
+            profile,
+            folder / "mixture",
+            seed=seed,
+            n_rounds=profile.em_rounds,
+            features=psi,
+            **on,
         )
         learned = {"single": single, "mixture": mixture, "known": known}
     report: dict[str, Any] = {"annotators": profile.n_annotators}
@@ -109,6 +130,8 @@ def learn_rewards(
         order = order_of_groups(assigned, group, n_groups)
         learned["mixture"] = learned["mixture"].of(order)
         report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
+        if profile.reward == "model":
+            report["begun_right"] = float((np.argsort(order_of_groups(first, group, n_groups))[first] == group).mean())
     unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
     rewards = {name: found.calibrated(*base.pool.pair, **unit) for name, found in learned.items()}
     prefers = np.sign(values[:, fresh][:, ::2] - values[:, fresh][:, 1::2])

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from accelerate import PartialState
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import log_expit
+from scipy.special import log_expit, logsumexp
 from transformers import AutoTokenizer
 
 from .adapter_rewards import AdapterRewards
 from .annotators import Choices
 from .profiles import Profile
 from .prompts import Prompt
+from .reward import learn_known
 from .reward_model import ModelRewards, train_reward_model
 from .score_heads import whole_text
 
@@ -32,6 +33,7 @@ def learn_models(
     seed: int,
     n_rounds: int = 4,
     onto: AdapterRewards | None = None,
+    features: NDArray[np.float64] | None = None,
 ) -> tuple[ModelRewards | AdapterRewards, NDArray[np.intp]]:
     """Learn a mixture of reward models by hard EM over annotators.
 
@@ -39,6 +41,11 @@ def learn_models(
     under which their other choices are likeliest, shares counted,
     ``argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i))``. A model knows the choices that it was
     trained on: judged by those nobody would move. Stop when nobody does; then train on all.
+
+    Models that were trained for too short a time know less of people than the simpler rewards that made the first
+    guess, and would spoil it. With ``features``, a round also fits linear rewards to the same groups and choices, and
+    compares how likely both make the other choices, ``sum_a log sum_u share_u prod_i sigma(r_u(winner_i) -
+    r_u(loser_i))``. Where the models do worse, EM stops before they move anybody, and says so.
 
     Parameters
     ----------
@@ -62,6 +69,8 @@ def learn_models(
         At most so many; 0 trains on the first guess.
     onto : AdapterRewards or None
         Rewards that were learned before, whose base these adapters are to share.
+    features : ndarray, shape (n_texts, d), or None
+        What linear rewards may weigh; None does not ask whether these do better.
 
     Returns
     -------
@@ -78,7 +87,8 @@ def learn_models(
     Warns
     -----
     UserWarning
-        When EM still moves annotators after the last round, or ends because a group would lose all of them.
+        When EM still moves annotators after the last round, ends because a group would lose all of them, or because
+        linear rewards tell the choices that were left out better than the models do.
 
     Examples
     --------
@@ -126,17 +136,33 @@ def learn_models(
     of_annotator = np.empty_like(order)
     of_annotator[order] = np.arange(len(order)) - np.searchsorted(annotator[order], annotator[order])
     judged = of_annotator % 3 == 0
+
+    def joint(score, shares):
+        """Return log share + log likelihood of the choices that were left out, of every annotator and group."""
+        found = np.tile(np.log(shares), (len(group), 1))
+        np.add.at(found, annotator[judged], log_expit(score[:, winner[judged]] - score[:, loser[judged]]).T)
+        return found
+
     n_moved = 0
     for turn in range(n_rounds):
         rewards = fit(~judged, f"round-{turn}")
-        score = rewards(prompts, completions)
+        of_models = joint(rewards(prompts, completions), rewards.shares)
         if onto is not None and isinstance(rewards, AdapterRewards):
             rewards.forget()
-        joint = np.tile(np.log(rewards.shares), (len(group), 1))
-        margin = score[:, winner[judged]] - score[:, loser[judged]]
-        np.add.at(joint, annotator[judged], log_expit(margin).T)
-        moved = joint.argmax(axis=1)
+        moved = of_models.argmax(axis=1)
         PartialState().wait_for_everyone()
+        if features is not None:
+            linear, shares = learn_known(features, (winner[~judged], loser[~judged], annotator[~judged]), group)
+            of_linear = joint(linear @ features.T, shares)
+            models, simple = (logsumexp(each, axis=1).sum() / judged.sum() for each in (of_models, of_linear))
+            if models < simple:
+                warnings.warn(
+                    f"round {turn}: models predict the choices left out worse than linear rewards do, by log-"
+                    f"likelihoods of {models:.3f} and {simple:.3f} a choice; EM stops before",
+                    stacklevel=2,
+                )
+                n_moved = 0
+                break
         if len(np.unique(moved)) < n_groups:
             warnings.warn(f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2)
             n_moved = 0

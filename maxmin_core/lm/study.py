@@ -279,7 +279,7 @@ def _row(unit, folder, method):
     row = {"label": unit.part.label, "setting": unit.part.setting, "seed": unit.seed}
     row |= {name: result[name] for name in _KEPT if name in result}
     row |= {"groups": result["groups"], "learned": result["learned"]["mixture"]}
-    row |= {name: learned[name] for name in ("assigned_right", "accuracy_mixture") if name in learned}
+    row |= {name: learned[name] for name in ("assigned_right", "begun_right", "accuracy_mixture") if name in learned}
     noted = folder / method / "weights.json"
     if noted.exists():
         row["weights"] = read_json(noted)["weights"]

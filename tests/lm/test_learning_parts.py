@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import optimize
 
 from maxmin_core.alignment import Egalitarian, Utilitarian
 from maxmin_core.lm import experiment, model_mixture
@@ -129,6 +130,31 @@ class TestModels:
             _, _, told = em(flip, [1, 1, 0])
         assert [name for name, *_ in told.trained][-3:] == ["round-3/group-1", "all/group-0", "all/group-1"]
 
+    def test_models_worse_than_linear_rewards_move_nobody(self, em):
+        # Linear rewards on this one attribute tell text 0 from text 1: they know what these models have backwards.
+        told = "^round 0: models predict the choices left out worse than linear rewards do, by log-likelihoods of "
+        with pytest.warns(UserWarning, match=told) as warned:
+            _, assigned, made = em([RIGHT[::-1]], [0, 0, 1], features=np.array([[1.0], [0.0], [0.0]]))
+        assert assigned.tolist() == [0, 0, 1] and warned[0].filename == __file__
+        assert [name for name, *_ in made.trained][2:] == ["all/group-0", "all/group-1"]
+        # By hand: of 2, 2 and 1 choices left out, each is +2 under one group's model and -2 under the other's. The five
+        # others of the many and the two of the third teach a slope x, where n sigma(-x) = x by the ridge.
+        sigma = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+        slope = [optimize.brentq(lambda x, n=n: n * sigma(-x) - x, 0, 5) for n in (5, 2)]
+
+        def a_choice(many, one):
+            of = 2 * np.log(2 / 3 * sigma(many) ** 2 + 1 / 3 * sigma(-one) ** 2)
+            return (of + np.log(2 / 3 * sigma(-many) + 1 / 3 * sigma(one))) / 5
+
+        by_hand = f"of {a_choice(-2, -2):.3f} and {a_choice(*slope):.3f} a choice; EM stops before"
+        assert str(warned[0].message).endswith(by_hand)
+
+    def test_models_better_than_linear_rewards_go_on(self, em):
+        # An attribute that is the same for all teaches nothing: a coin's likelihood, below the models'.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert em([RIGHT], [0, 1, 1], features=np.ones((3, 1)))[1].tolist() == [0, 0, 1]
+
     @pytest.mark.parametrize("bits", [{}, {"base_bf16": True}, {"reward_bf16": True}])
     def test_adapters_are_joined_and_forgotten(self, em, tmp_path, bits):
         onto = Joined(RIGHT, [1.0])
@@ -186,7 +212,7 @@ class TestRewards:
 
         monkeypatch.setattr(experiment, "learn_models", learn_models)
         group = experiment.ask(self.GOLD, (3, 1), 4, 3, seed=2)[0]
-        fit = SimpleNamespace(responsibilities=np.eye(2)[group])
+        fit = SimpleNamespace(responsibilities=np.eye(2)[group], parameters=np.ones((2, 1)), weights=[0.5, 0.5])
         monkeypatch.setattr(experiment, "learn_mixture", lambda *given, **how: asked.update(em=(given, how)) or fit)
 
         def call(profile=SMALL, folder=tmp_path):
@@ -208,14 +234,34 @@ class TestRewards:
         }
         rounds = {name: (each["n_rounds"], each["seed"]) for name, each in asked.items()}
         assert rounds == {"single": (0, 2), "known": (0, 2), "mixture": (4, 2)}
+        # EM over models is told what linear rewards may weigh, and begins with the groups that these have found.
+        assert asked["mixture"]["features"].ravel().tolist() == [0, 1, 2, 3] and "features" not in asked["known"]
         assert "onto" not in asked["single"] and asked["known"]["onto"] is asked["mixture"]["onto"] is None
         # The mixture's groups came out the other way round.
-        assert rewards["mixture"].order == [1, 0] and report["assigned_right"] == 1.0 and report["annotators"] == 4
+        assert rewards["mixture"].order == [1, 0] and report["annotators"] == 4
+        assert (report["assigned_right"], report["begun_right"]) == (1.0, 1.0)
         assert all(reward.over == base.pool.pair and reward.how == {} for reward in rewards.values())
         # Three fresh pairs, (4, 5), (6, 7), (8, 9): the later text is better for the first row, worse for the second.
         # The first group prefers 5, nothing, 8; the second 4, 7, 9.
         assert report["accuracy_single"] == [0.5, pytest.approx(2 / 3)]
         assert report["accuracy_known"] == [0.5, pytest.approx(1 / 3)]
+
+    @pytest.mark.parametrize("bits", [{}, {"base_bf16": True}, {"reward_bf16": True}])
+    def test_adapters_begin_with_what_their_base_makes_of_the_texts(self, learn, base, monkeypatch, bits):
+        def embed(reference, prompts, completions, **how):
+            assert reference == base.reference and (prompts, completions) == (
+                base.pool.pair[0][:4],
+                base.pool.pair[1][:4],
+            )
+            assert how == {"cpu": False, "bf16": bool(bits)}
+            return np.array([[7.0], [8], [9], [6]])
+
+        monkeypatch.setattr(experiment, "embed", embed)
+        asked = learn(replace(SMALL, lora=4, cpu=False, **bits))[2]
+        assert asked["em"][0][0].ravel().tolist() == asked["mixture"]["features"].ravel().tolist() == [7, 8, 9, 6]
+        # Rewards that are linear in attributes are no adapters, whatever the policy is.
+        monkeypatch.setattr(experiment, "Rewards", lambda *given: Learned("linear", 2, []))
+        assert learn(replace(SMALL, lora=4, reward="linear"))[2]["em"][0][0].ravel().tolist() == [0, 1, 2, 3]
 
     def test_adapters_share_a_base(self, learn, monkeypatch):
         monkeypatch.setattr(experiment, "AdapterRewards", Learned)

@@ -112,6 +112,9 @@ class TestRewards:
             "heldout": (1006, 0),
         }
         assert asked["heldout"]["choices"] is parts["heldout"].choices and "onto" not in asked["known"]
+        # EM over models is told what linear rewards may weigh; where it has no round, nobody asks.
+        assert {name for name in asked if "features" in asked[name]} == {"mixture"}
+        assert asked["mixture"]["features"].ravel().tolist() == [0, 1, 2, 3]
         # EM's second group is a; the last annotator is in the wrong one, and the first guess was right.
         assert rewards["mixture"].order == [1, 0]
         assert report["found"] == {"w0": "b", "w1": "a", "w2": "b", "w3": "a"}
