@@ -61,9 +61,9 @@ class TestRuns:
         there = tmp_path / "m"
         there.mkdir()
         (there / "result.json").write_text(json.dumps(result))
-        (tmp_path / "learned.json").write_text('{"assigned_right": 0.7777777, "other": 1}')
+        (tmp_path / "learned.json").write_text('{"assigned_right": 0.7777777, "begun_right": 0.5, "other": 1}')
         row = {"label": "l", "setting": "1:1", "seed": 50, "method": "m", "beta": 0.12346, "value": [1.0, 2.0], "kl": 1}
-        row |= {"groups": ["b", "a"], "learned": [0.12346], "assigned_right": 0.77778}
+        row |= {"groups": ["b", "a"], "learned": [0.12346], "assigned_right": 0.77778, "begun_right": 0.5}
         assert study._row(unit, tmp_path, "m") == row
         # The mean of the last ten steps; names that are no groups stand in the order of the alphabet.
         lines = [{"weight/x": k / 100, "weight/w": 1 - k / 100, "z": 0} for k in range(12)]
