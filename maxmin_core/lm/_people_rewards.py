@@ -13,7 +13,7 @@ from .adapter_rewards import AdapterRewards, embed
 from .base import Ground
 from .comparisons import Compared
 from .experiment import order_of_groups
-from .model_mixture import learn_models
+from .model_mixture import count_groups, learn_models
 from .profiles import Profile
 
 __all__ = ["learn_from_people"]
@@ -30,6 +30,9 @@ def learn_from_people(
     # EM over reward models begins where the exact EM ends, on what the frozen model makes of the texts.
     psi = embed(base.reference, *texts, cpu=profile.cpu, bf16=profile.reward_bf16 or profile.base_bf16)
     fit = fit_mixture(Comparisons(psi, *choices, weight=learning.weight), n, l2=1.0, seed=seed)
+    first = fit.responsibilities.argmax(axis=1)
+    # Before hours are spent on the models of other rewards.
+    count_groups(first, n, "the linear mixture")
     given = (base.reference, texts, choices)
     how: dict[str, Any] = {"seed": seed}
     nobody = np.zeros(len(learning.annotators), dtype=np.intp)
@@ -40,7 +43,6 @@ def learn_from_people(
     group = _numbers(learning, groups) if named else None
     if group is not None:
         learned["known"], _ = learn_models(*given, group, n, profile, folder / "known", n_rounds=0, **how)
-    first = fit.responsibilities.argmax(axis=1)
     mixture, assigned = learn_models(
         *given, first, n, profile, folder / "mixture", n_rounds=profile.em_rounds, features=psi, **how
     )

@@ -19,7 +19,7 @@ from ._making import Making
 from .adapter_rewards import AdapterRewards, embed
 from .annotators import Gold, ask, halves
 from .base import Base, prepare
-from .model_mixture import learn_models
+from .model_mixture import count_groups, learn_models
 from .profiles import Profile
 from .results import run_folder
 from .reward import Rewards, learn_known, learn_mixture, learn_single
@@ -81,21 +81,25 @@ def learn_rewards(
     >>> report["assigned_right"]  # doctest: +SKIP
     1.0
     """
+    n_groups, n_learned, models = len(shares), profile.n_groups or len(shares), profile.reward == "model"
+    if models and folder is None:
+        raise ValueError("folder: expected where to train reward models, got none")
+    if models and (n_learned != n_groups or profile.common_unit):
+        raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
     values = gold(*base.pool.pair)
     how_many = (profile.n_annotators, profile.n_per_annotator)
     group, choices = ask(values, shares, *how_many, seed=seed, careless=profile.careless)
     seen, fresh = halves(values.shape[1])
-    n_groups, n_learned = len(shares), profile.n_groups or len(shares)
     # Whole models read slowly: only what annotators compared, and below only what nobody has seen.
     compared = base.pool.prompts[seen], base.pool.completions[seen]
-    if profile.reward == "model" and profile.lora:
+    if models and profile.lora:
         psi = embed(base.reference, *compared, cpu=profile.cpu, bf16=profile.reward_bf16 or profile.base_bf16)
     else:
         psi = base.features(*base.pool.pair)[seen]
     fit = learn_mixture(psi, choices, n_learned, seed=seed)
     first = assigned = fit.responsibilities.argmax(axis=1)
     learned: dict[str, Rewards]
-    if profile.reward == "linear":
+    if not models or folder is None:
         found = {
             "single": learn_single(psi, choices),
             "mixture": (fit.parameters, fit.weights),
@@ -103,10 +107,8 @@ def learn_rewards(
         }
         learned = {name: Rewards(base.features, *of_kind) for name, of_kind in found.items()}
     else:
-        if folder is None:
-            raise ValueError("folder: expected where to train reward models, got none")
-        if n_learned != n_groups or profile.common_unit:
-            raise ValueError("profile: expected linear rewards for another number of groups or one unit, got models")
+        # Before hours are spent on the models of other rewards.
+        count_groups(first, n_groups, "the linear mixture")
         given = (base.reference, compared, choices)
         nobody = np.zeros_like(group)
         single, _ = learn_models(*given, nobody, 1, profile, folder / "single", seed=seed, n_rounds=0)
@@ -130,7 +132,7 @@ def learn_rewards(
         order = order_of_groups(assigned, group, n_groups)
         learned["mixture"] = learned["mixture"].of(order)
         report["assigned_right"] = float((np.argsort(order)[assigned] == group).mean())
-        if profile.reward == "model":
+        if models:
             report["begun_right"] = float((np.argsort(order_of_groups(first, group, n_groups))[first] == group).mean())
     unit: dict[str, Any] = {"common_unit": True} if profile.common_unit else {}
     rewards = {name: found.calibrated(*base.pool.pair, **unit) for name, found in learned.items()}

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, logsumexp
 from transformers import AutoTokenizer
 
@@ -18,7 +20,39 @@ from .reward import learn_known
 from .reward_model import ModelRewards, train_reward_model
 from .score_heads import whole_text
 
-__all__ = ["learn_models"]
+__all__ = ["count_groups", "learn_models"]
+
+
+def count_groups(assigned: ArrayLike, n_groups: int, where: str) -> NDArray[np.intp]:
+    """Count the annotators of every group, and refuse a group that has none.
+
+    Parameters
+    ----------
+    assigned : array_like of int, shape (A,)
+        Every annotator's group.
+    n_groups : int
+        How many groups there are.
+    where : str
+        What the error names as the place.
+
+    Returns
+    -------
+    ndarray of int, shape (n_groups,)
+
+    Raises
+    ------
+    ValueError
+        Where a group has no annotators.
+
+    Examples
+    --------
+    >>> count_groups([1, 0, 1], 2, "the first guess").tolist()
+    [1, 2]
+    """
+    count = np.bincount(assigned, minlength=n_groups)
+    if not count.all():
+        raise ValueError(f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {where}")
+    return count
 
 
 def learn_models(
@@ -42,10 +76,13 @@ def learn_models(
     ``argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i))``. A model knows the choices that it was
     trained on: judged by those nobody would move. Stop when nobody does; then train on all.
 
-    Models that were trained for too short a time know less of people than the simpler rewards that made the first
-    guess, and would spoil it. With ``features``, a round also fits linear rewards to the same groups and choices, and
-    compares how likely both make the other choices, ``sum_a log sum_u share_u prod_i sigma(r_u(winner_i) -
-    r_u(loser_i))``. Where the models do worse, EM stops before they move anybody, and says so.
+    Models that were trained for too short a time, or on too little, know less of people than the simpler rewards that
+    made the first guess, and would spoil it. With ``features``, a round that would move anybody also fits linear
+    rewards to the same groups and training choices, and compares how likely both make the other choices,
+    ``sum_a log sum_u share_u prod_i sigma(c (r_u(winner_i) - r_u(loser_i)))``, each at the scale ``c`` that suits it
+    best. Where the models do worse, by more than one standard error over annotators, nobody is moved in that round and
+    EM ends; what earlier rounds moved stays. The comparison is a little kind to linear rewards in the first round,
+    since the first guess has seen all choices, and to the models later. Every choice counts one, whatever its weight.
 
     Parameters
     ----------
@@ -88,7 +125,7 @@ def learn_models(
     -----
     UserWarning
         When EM still moves annotators after the last round, ends because a group would lose all of them, or because
-        linear rewards tell the choices that were left out better than the models do.
+        linear rewards predict the choices that were left out better than the models do.
 
     Examples
     --------
@@ -104,17 +141,14 @@ def learn_models(
     ValueError: assigned: expected annotators in each of 2 groups, got [1, 0] in round-0
     """
     winner, loser, annotator = choices
-    group = np.asarray(assigned)
+    # All processes go by what the first has found: a last bit that differs would lead them different ways.
+    (group,) = broadcast_object_list([np.asarray(assigned)])
     prompts, completions = texts
     tokenizer = AutoTokenizer.from_pretrained(reference)
     whole = [whole_text(p, c, tokenizer) for p, c in zip(prompts, completions, strict=True)]
 
     def fit(used, name):
-        count = np.bincount(group, minlength=n_groups)
-        if not count.all():
-            raise ValueError(
-                f"assigned: expected annotators in each of {n_groups} groups, got {count.tolist()} in {name}"
-            )
+        count = count_groups(group, n_groups, name)
         models = []
         share = count / count.sum()
         folders = [folder / name / f"group-{u}" for u in range(n_groups)]
@@ -137,34 +171,27 @@ def learn_models(
     of_annotator[order] = np.arange(len(order)) - np.searchsorted(annotator[order], annotator[order])
     judged = of_annotator % 3 == 0
 
-    def joint(score, shares):
-        """Return log share + log likelihood of the choices that were left out, of every annotator and group."""
-        found = np.tile(np.log(shares), (len(group), 1))
-        np.add.at(found, annotator[judged], log_expit(score[:, winner[judged]] - score[:, loser[judged]]).T)
-        return found
+    def margins(score):
+        return score[:, winner[judged]] - score[:, loser[judged]]
 
     n_moved = 0
     for turn in range(n_rounds):
         rewards = fit(~judged, f"round-{turn}")
-        of_models = joint(rewards(prompts, completions), rewards.shares)
+        margin = margins(rewards(prompts, completions))
         if onto is not None and isinstance(rewards, AdapterRewards):
             rewards.forget()
-        moved = of_models.argmax(axis=1)
-        PartialState().wait_for_everyone()
-        if features is not None:
-            linear, shares = learn_known(features, (winner[~judged], loser[~judged], annotator[~judged]), group)
-            of_linear = joint(linear @ features.T, shares)
-            models, simple = (logsumexp(each, axis=1).sum() / judged.sum() for each in (of_models, of_linear))
-            if models < simple:
-                warnings.warn(
-                    f"round {turn}: models predict the choices left out worse than linear rewards do, by log-"
-                    f"likelihoods of {models:.3f} and {simple:.3f} a choice; EM stops before",
-                    stacklevel=2,
-                )
-                n_moved = 0
-                break
+        moved, ends = _joint(margin, rewards.shares, annotator[judged], len(group)).argmax(axis=1), None
         if len(np.unique(moved)) < n_groups:
-            warnings.warn(f"round {turn}: a group would lose all annotators; EM stops before", stacklevel=2)
+            ends = "a group would lose all annotators; EM stops before"
+        elif features is not None and (moved != group).any():
+            linear, shares = learn_known(features, (winner[~judged], loser[~judged], annotator[~judged]), group)
+            of_models = _at_best_scale(margin, rewards.shares, annotator[judged], len(group))
+            of_linear = _at_best_scale(margins(linear @ features.T), shares, annotator[judged], len(group))
+            ends = _worse(of_models, of_linear, judged.sum())
+        moved, ends = broadcast_object_list([moved, ends])
+        PartialState().wait_for_everyone()
+        if ends:
+            warnings.warn(f"round {turn}: {ends}", stacklevel=2)
             n_moved = 0
             break
         n_moved = (moved != group).sum()
@@ -174,3 +201,34 @@ def learn_models(
     if n_moved:
         warnings.warn(f"n_rounds: EM still moves {n_moved} of {len(group)} annotators after {n_rounds}", stacklevel=2)
     return fit(np.ones_like(judged), "all"), group
+
+
+def _joint(margin, shares, who, n):
+    """Return log share + log likelihood of the choices that were left out, of every annotator and group."""
+    found = np.tile(np.log(shares), (n, 1))
+    np.add.at(found, who, log_expit(margin).T)
+    return found
+
+
+def _at_best_scale(margin, shares, who, n):
+    """Return every annotator's log-likelihood, at the one scale of all margins that makes the choices likeliest.
+
+    Which margins are large decides who is moved; how large they all are says mostly how long a model was trained.
+    """
+
+    def of_annotators(log_scale):
+        return logsumexp(_joint(np.exp(log_scale) * margin, shares, who, n), axis=1)
+
+    return of_annotators(minimize_scalar(lambda c: -of_annotators(c).sum(), bounds=(-5, 5), method="bounded").x)
+
+
+def _worse(models, linear, n_choices):
+    """Say by how much the models' log-likelihoods fall behind, if by more than one standard error; else None."""
+    lead = models - linear
+    error = lead.std(ddof=1) * np.sqrt(len(lead))
+    if lead.sum() >= -error:
+        return None
+    return (
+        f"models predict the choices left out worse than linear rewards do, by {-lead.sum() / n_choices:.3f} of "
+        f"log-likelihood a choice (standard error {error / n_choices:.3f}); nobody is moved in this round, and EM ends"
+    )

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import optimize
 
 from maxmin_core.alignment import Egalitarian, Utilitarian
 from maxmin_core.lm import experiment, model_mixture
@@ -130,24 +129,42 @@ class TestModels:
             _, _, told = em(flip, [1, 1, 0])
         assert [name for name, *_ in told.trained][-3:] == ["round-3/group-1", "all/group-0", "all/group-1"]
 
+    TELLS = np.array([[1.0], [0.0], [0.0]])
+
     def test_models_worse_than_linear_rewards_move_nobody(self, em):
-        # Linear rewards on this one attribute tell text 0 from text 1: they know what these models have backwards.
-        told = "^round 0: models predict the choices left out worse than linear rewards do, by log-likelihoods of "
+        # One attribute tells text 0 from text 1; these models hold the one's taste for the many's, and a coin for his.
+        told = "^round 0: models predict the choices left out worse than linear rewards do, by "
         with pytest.warns(UserWarning, match=told) as warned:
-            _, assigned, made = em([RIGHT[::-1]], [0, 0, 1], features=np.array([[1.0], [0.0], [0.0]]))
+            _, assigned, made = em([[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]], [0, 0, 1], features=self.TELLS)
         assert assigned.tolist() == [0, 0, 1] and warned[0].filename == __file__
         assert [name for name, *_ in made.trained][2:] == ["all/group-0", "all/group-1"]
-        # By hand: of 2, 2 and 1 choices left out, each is +2 under one group's model and -2 under the other's. The five
-        # others of the many and the two of the third teach a slope x, where n sigma(-x) = x by the ridge.
-        sigma = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
-        slope = [optimize.brentq(lambda x, n=n: n * sigma(-x) - x, 0, 5) for n in (5, 2)]
+        # By hand: the five choices left out are likeliest under the models at the smallest scale, where all is a coin,
+        # and under linear rewards at the largest, where nobody of a group ever errs.
+        small = 1 / (1 + np.exp(np.exp(-5)))
+        of_models = np.log([2 / 3 * small**2 + 1 / 12] * 2 + [2 / 3 * (1 - small) + 1 / 6])
+        lead = of_models - np.log([2 / 3, 2 / 3, 1 / 3])
+        by_hand = (
+            f"by {-lead.sum() / 5:.3f} of log-likelihood a choice (standard error {3**0.5 * lead.std(ddof=1) / 5:.3f})"
+        )
+        assert by_hand in str(warned[0].message) and "nobody is moved" in str(warned[0].message)
 
-        def a_choice(many, one):
-            of = 2 * np.log(2 / 3 * sigma(many) ** 2 + 1 / 3 * sigma(-one) ** 2)
-            return (of + np.log(2 / 3 * sigma(-many) + 1 / 3 * sigma(one))) / 5
+    def test_models_that_may_be_as_good_go_on(self, em):
+        # The groups the other way round: behind by the shares alone, -log 2, with a standard error of 2 log 2.
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert em([RIGHT[::-1]], [0, 0, 1], features=self.TELLS)[1].tolist() == [1, 1, 0]
 
-        by_hand = f"of {a_choice(-2, -2):.3f} and {a_choice(*slope):.3f} a choice; EM stops before"
-        assert str(warned[0].message).endswith(by_hand)
+    def test_nobody_asks_where_nobody_would_move(self, em, monkeypatch):
+        monkeypatch.setattr(model_mixture, "learn_known", None)
+        assert em([RIGHT], [0, 0, 1], features=self.TELLS)[1].tolist() == [0, 0, 1]
+
+    def test_all_processes_go_by_the_first(self, em, monkeypatch):
+        # Another process has found other groups to begin with, and other people to move.
+        asked, first = [], [[np.array([0, 0, 1])], [np.array([0, 1, 1]), None], [np.array([0, 1, 1]), "it ends"]]
+        monkeypatch.setattr(model_mixture, "broadcast_object_list", lambda given: asked.append(given) or first.pop(0))
+        with pytest.warns(UserWarning, match="^round 1: it ends$"):
+            assigned = em([RIGHT], [1, 1, 0])[1]
+        assert assigned.tolist() == [0, 1, 1] and [x.tolist() for x, *_ in asked] == [[1, 1, 0], [0, 0, 1], [0, 0, 1]]
 
     def test_models_better_than_linear_rewards_go_on(self, em):
         # An attribute that is the same for all teaches nothing: a coin's likelihood, below the models'.
@@ -262,6 +279,13 @@ class TestRewards:
         # Rewards that are linear in attributes are no adapters, whatever the policy is.
         monkeypatch.setattr(experiment, "Rewards", lambda *given: Learned("linear", 2, []))
         assert learn(replace(SMALL, lora=4, reward="linear"))[2]["em"][0][0].ravel().tolist() == [0, 1, 2, 3]
+
+    def test_a_group_without_people_is_told_before_anything_is_trained(self, learn, monkeypatch):
+        nobody = SimpleNamespace(responsibilities=np.eye(2)[[1, 1, 1, 1]])
+        monkeypatch.setattr(experiment, "learn_mixture", lambda *given, **how: nobody)
+        monkeypatch.setattr(experiment, "learn_models", None)
+        with pytest.raises(ValueError, match=r"each of 2 groups, got \[0, 4\] in the linear mixture$"):
+            learn()
 
     def test_adapters_share_a_base(self, learn, monkeypatch):
         monkeypatch.setattr(experiment, "AdapterRewards", Learned)

@@ -123,6 +123,13 @@ class TestRewards:
         # Half of a's choices are for the longer text; b's own reward ranks its one as b does, one for all does not.
         assert report["accuracy_known"] == [0.5, 1.0] and report["accuracy_single"] == [0.5, 0.0]
 
+    def test_a_group_without_people_is_told_before_anything_is_trained(self, learned, monkeypatch):
+        nobody = SimpleNamespace(responsibilities=np.eye(2)[[1, 1, 1, 1]])
+        monkeypatch.setattr(_people_rewards, "fit_mixture", lambda *given, **how: nobody)
+        monkeypatch.setattr(_people_rewards, "learn_models", None)
+        with pytest.raises(ValueError, match=r"each of 2 groups, got \[0, 4\] in the linear mixture$"):
+            learned()
+
     def test_adapters_share_a_base(self, learned, monkeypatch):
         monkeypatch.setattr(_people_rewards, "AdapterRewards", Reward)
         rewards, _, asked, given, _ = learned(replace(SMALL, base_bf16=True, cpu=False))
