@@ -76,13 +76,12 @@ def learn_models(
     ``argmax_u log share_u + sum_i log sigma(r_u(winner_i) - r_u(loser_i))``. A model knows the choices that it was
     trained on: judged by those nobody would move. Stop when nobody does; then train on all.
 
-    Models that were trained for too short a time, or on too little, know less of people than the simpler rewards that
-    made the first guess, and would spoil it. With ``features``, a round that would move anybody also fits linear
-    rewards to the same groups and training choices, and compares how likely both make the other choices,
-    ``sum_a log sum_u share_u prod_i sigma(c (r_u(winner_i) - r_u(loser_i)))``, each at the scale ``c`` that suits it
-    best. Where the models do worse, by more than one standard error over annotators, nobody is moved in that round and
-    EM ends; what earlier rounds moved stays. The comparison is a little kind to linear rewards in the first round,
-    since the first guess has seen all choices, and to the models later. Every choice counts one, whatever its weight.
+    Models that were trained for too short a time, or on too little, would spoil a first guess by simpler rewards; and
+    this guess has seen all choices of a person, where a round judges by a third. With ``features``, a round that would
+    move anybody therefore fits linear rewards to the same groups and training choices, and compares how likely both
+    make the other choices, ``sum_a log sum_u share_u prod_i sigma(c (r_u(winner_i) - r_u(loser_i)))``, each at the
+    scale ``c`` that suits it best. Unless the models do better, by more than one standard error over annotators, nobody
+    is moved in that round and EM ends; what earlier rounds moved stays. Every choice counts one, whatever its weight.
 
     Parameters
     ----------
@@ -125,7 +124,7 @@ def learn_models(
     -----
     UserWarning
         When EM still moves annotators after the last round, ends because a group would lose all of them, or because
-        linear rewards predict the choices that were left out better than the models do.
+        the models do not predict the choices that were left out clearly better than linear rewards do.
 
     Examples
     --------
@@ -187,7 +186,7 @@ def learn_models(
             linear, shares = learn_known(features, (winner[~judged], loser[~judged], annotator[~judged]), group)
             of_models = _at_best_scale(margin, rewards.shares, annotator[judged], len(group))
             of_linear = _at_best_scale(margins(linear @ features.T), shares, annotator[judged], len(group))
-            ends = _worse(of_models, of_linear, judged.sum())
+            ends = _no_better(of_models, of_linear, judged.sum())
         moved, ends = broadcast_object_list([moved, ends])
         PartialState().wait_for_everyone()
         if ends:
@@ -222,13 +221,14 @@ def _at_best_scale(margin, shares, who, n):
     return of_annotators(minimize_scalar(lambda c: -of_annotators(c).sum(), bounds=(-5, 5), method="bounded").x)
 
 
-def _worse(models, linear, n_choices):
-    """Say by how much the models' log-likelihoods fall behind, if by more than one standard error; else None."""
+def _no_better(models, linear, n_choices):
+    """Say how far the models' log-likelihoods are ahead, if not by more than one standard error; else None."""
     lead = models - linear
     error = lead.std(ddof=1) * np.sqrt(len(lead))
-    if lead.sum() >= -error:
+    if lead.sum() > error:
         return None
     return (
-        f"models predict the choices left out worse than linear rewards do, by {-lead.sum() / n_choices:.3f} of "
-        f"log-likelihood a choice (standard error {error / n_choices:.3f}); nobody is moved in this round, and EM ends"
+        "models do not predict the choices left out clearly better than linear rewards do "
+        f"({lead.sum() / n_choices:+.3f} of log-likelihood a choice, standard error {error / n_choices:.3f}); "
+        "nobody is moved in this round, and EM ends"
     )
