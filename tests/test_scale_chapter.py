@@ -45,7 +45,10 @@ def invent(book, name, seed):
             row = {"label": part.label, "setting": part.setting, "seed": seed_of_run, "method": method, "beta": 0.15}
             row |= {"value": means.tolist(), "kl": 0.5, "seconds": 60.0, "groups": GROUPS}
             row |= {"accuracy_mixture": [0.5, 0.6, 0.9 if seed_of_run == 50 else 0.5]}
-            row |= {"assigned_right": 0.9 if seed_of_run == 50 else 0.7}
+            row |= {
+                "assigned_right": 0.9 if seed_of_run == 50 else 0.7,
+                "begun_right": 0.6 if seed_of_run == 50 else 0.8,
+            }
             rows.append(row | {"learned": [0.1 + 0.1 * METHODS.index(method), 0.5, 0.6]})
     chat = [{"role": "user", "content": "Continue this: the film"}]
     written = {method: [[chat, f"{method} {k}"] for k in range(3)] for method in METHODS}
@@ -75,7 +78,8 @@ def test_its_numbers_are_those_of_the_file(cells, tmp_path, monkeypatch):
         assert found[name]["interval"] == pytest.approx([mean - half, mean + half])
         assert f"{mean:+.2f} (± {half:.2f})" in said[0]
     assert found["scale.groups_found"]["value"] == pytest.approx(0.75)
-    assert "75% of the annotators into their group on average (90%, 70%, 70%, 70%)" in said[0]
+    assert "puts 75% of the annotators into their group on average (60%, 80%, 80%, 80%)" in said[0]
+    assert "ends with 75% (90%, 70%, 70%, 70%)" in said[0]
     assert "in 50% (positive), 60% (detailed), 60% (concise) of the cases" in said[0]
     assert "at +0.40 under max-min, +0.30 under the equal average, +0.20 under the single reward and +0.10" in said[0]
     assert "16 minutes of one core" in said[0] and "the runs have learned something" in said[0]
