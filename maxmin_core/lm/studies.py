@@ -32,7 +32,7 @@ _CHANGED: dict[str, dict[str, Any]] = {
 _PRETRAINED = ("single", "equal", "maxmin")
 # About a hundred minutes on two cores that multiply in 16 bits.
 _ON_A_PROCESSOR: dict[str, Any] = {"bf16": True, "reward_bf16": True, "n_pairs": 120, "reward_steps": 40}
-# Fewer people or comparisons leave EM's first guess without the third group.
+# Fewer people or comparisons may leave EM's first guess without the third group.
 _ON_A_PROCESSOR |= {"n_evaluation": 96, "n_annotators": 50, "n_per_annotator": 50}
 # What would count as which answer, written before the runs.
 _CRITERIA: dict[str, tuple[str, ...]] = {
@@ -80,7 +80,7 @@ _CRITERIA: dict[str, tuple[str, ...]] = {
     "pretrained": (
         "scale.instruction_model_learns: reproduced if the 95% interval over seeds of the equal average's gain, the "
         "mean of the groups' gold values less the reference's, lies above zero. Where it does not, nothing was learned "
-        "in so many steps, and the study says nothing of the order of the methods.",
+        "for certain in so many steps, and the study says nothing of the order of the methods.",
         "scale.groups_found: reproduced if EM puts at least 0.8 of the annotators into their group on average over "
         "seeds: half way from 0.6, which whoever names the largest group for all gets right, to all of them.",
         "scale.maxmin_over_single, the paper's comparison: reproduced if the 95% interval over seeds, paired, of "
@@ -92,9 +92,9 @@ _CRITERIA: dict[str, tuple[str, ...]] = {
         "Seeds: four. With four the half-width is 1.6 standard deviations of the paired differences; in chapter 8 that "
         "is 0.2 where the lead over the equal average is 0.4. The learning rate is the profile's. What was known "
         "before the runs: a first recording of this study, under the same criteria. There EM began with the groups of "
-        "ten attributes of a text, moved people by models that knew less of them, and ended with 68% in their group; "
+        "ten attributes of a text, 88% to 98% right, moved people by reward models, and ended with 68% in their group; "
         "no interval of a lead or a gain was above zero. Since then EM begins with what the frozen base makes of the "
-        "texts, as with people's own comparisons, and stops where its models would spoil the groups.",
+        "texts, as with people's own comparisons, and its models move nobody unless they predict clearly better.",
     ),
     "pretrained-larger": (
         "scale.larger_groups_found, scale.larger_over_single, scale.larger_over_equal: as the study `pretrained` asks "
@@ -238,7 +238,7 @@ STUDIES = {
         ),
         Study(
             "pretrained-larger",
-            "Does it hold with as many people, texts and steps as chapter 8 has?",
+            "Does it hold with as many people and steps as chapter 8 has?",
             (Part("three", "three", _PRETRAINED, (50, 51, 52, 53)),),
             _CRITERIA["pretrained-larger"],
             "pretrained-gpu",
