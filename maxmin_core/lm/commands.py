@@ -18,7 +18,7 @@ from .profiles import Profile, find_profile
 from .results import base_folder, seeds
 from .settings import SETTINGS
 from .sources import load_comparisons
-from .trainer import adapters
+from .trainer import adapters, texts_of_process
 
 __all__ = ["say_plan", "train_runs"]
 
@@ -38,8 +38,8 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
     Raises
     ------
     ValueError
-        On a profile that this machine or these packages cannot train, no steps, too little disk, or several processes
-        without the base that they share.
+        On a profile that this machine or these packages cannot train, no steps, too little disk, several processes
+        without the base that they share or that cannot share a batch, or a judge that does not answer.
     """
     profile, runs = _chosen(options), root / "_build" / "lm"
     if options.steps is not None:
@@ -52,6 +52,9 @@ def train_runs(options: argparse.Namespace, root: Path, say: Callable[[str], Non
         )
     if profile.name == "gpu-large" and options.data is None:
         raise ValueError("data: expected people's comparisons for gpu-large, such as personas=FOLDER, got none")
+    if options.setting != "base" or options.all:
+        # What processes cannot share is told now, not after hours of reward models.
+        texts_of_process(profile)
     if options.data is not None:
         _for_people(options, profile, runs, say)
         return
@@ -111,6 +114,9 @@ def _for_people(options, profile, runs, say):
         for reason, n in report.dropped.items():
             say(f"[{name}] left out: {n} {reason}")
     _check_disk(profile, runs)
+    if judge is not None and os.environ.get("RANK", "0") == "0":
+        # A judge that does not answer is told now, not after all policies were trained.
+        judge.try_out()
     methods = options.method or ("single", "equal", "maxmin")
     wishes = dict(pair.split("=", 1) for pair in options.wish) if options.wish else None
     # A simulated setting's name says nothing of people.

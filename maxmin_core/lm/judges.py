@@ -139,6 +139,17 @@ class ServerJudge:
         self.address, self.model, self.key, self.timeout = address.rstrip("/"), model, key, timeout
         self.unclear = 0
 
+    def try_out(self) -> None:
+        """Ask one question whose answer does not count.
+
+        Raises
+        ------
+        ValueError
+            Where the address does not answer, or not in the form that was expected.
+        """
+        self("Say yes.", "yes", "no", "Do as you are told.")
+        self.unclear = 0
+
     def __call__(self, prompt: Prompt, first: str, second: str, wish: str) -> float:
         """Return 1 where the first is preferred, 0 where the second is, a half where the answer is neither.
 

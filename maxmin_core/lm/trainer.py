@@ -17,7 +17,7 @@ from .policy import count_by_mask, load_policy, prompt_tokens
 from .profiles import Profile
 from .prompts import Prompt
 
-__all__ = ["adapters", "make_trainer"]
+__all__ = ["adapters", "make_trainer", "texts_of_process"]
 
 
 def make_trainer(
@@ -184,9 +184,37 @@ class _OfGroup:
         return self.reward.scored[self.u].tolist()
 
 
-def _configuration(profile, folder, seed, beta, kind, rewards):
-    # The batch is the whole one, however many processes share it.
-    texts, processes = profile.prompts_per_step * profile.samples_per_prompt, int(os.environ.get("WORLD_SIZE", "1"))
+def _processes():
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def texts_of_process(profile: Profile) -> tuple[int, int]:
+    """Divide a step's texts, and a reward model's pairs, among the processes that torchrun has started.
+
+    Parameters
+    ----------
+    profile : Profile
+        The batch is the whole one, however many processes share it.
+
+    Returns
+    -------
+    at_once : int
+        Texts that pass through the model at a time in each process.
+    pieces : int
+        How often they do in a step.
+
+    Raises
+    ------
+    ValueError
+        On a batch that the processes do not divide, or on fsdp without adapters or without several processes.
+
+    Examples
+    --------
+    >>> from maxmin_core.lm.profiles import find_profile
+    >>> texts_of_process(find_profile("cpu", texts_at_once=16))
+    (16, 4)
+    """
+    texts, processes = profile.prompts_per_step * profile.samples_per_prompt, _processes()
     if texts % processes:
         raise ValueError(f"profile: expected {texts} texts a step to divide among the processes, got {processes}")
     at_once = profile.texts_at_once or texts
@@ -195,12 +223,22 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
             f"profile: expected texts_at_once to divide {texts} texts a step, and {processes} processes to divide it, "
             f"got {at_once}"
         )
+    if profile.reward == "model" and profile.reward_batch % processes:
+        raise ValueError(
+            f"profile: expected {profile.reward_batch} pairs of a reward model's step to divide among the processes, "
+            f"got {processes}"
+        )
+    if profile.fsdp and not profile.lora:
+        raise ValueError("profile: expected adapters (lora above 0) on a base in 32 bits with fsdp")
+    if profile.fsdp and processes == 1:
+        raise ValueError("profile: expected several processes for fsdp, started by torchrun, got one")
+    return at_once // processes, texts // at_once
+
+
+def _configuration(profile, folder, seed, beta, kind, rewards):
+    at_once, pieces = texts_of_process(profile)
     options: dict[str, Any] = {}
     if profile.fsdp:
-        if not profile.lora:
-            raise ValueError("profile: expected adapters (lora above 0) on a base in 32 bits with fsdp")
-        if processes == 1:
-            raise ValueError("profile: expected several processes for fsdp, started by torchrun, got one")
         # Blocks as the model's makers name them.
         options |= {"fsdp": True, "fsdp_config": {"version": 2, "auto_wrap_policy": "TRANSFORMER_BASED_WRAP"}}
     if kind != "rloo":
@@ -212,9 +250,9 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         **options,
         output_dir=str(folder),
         max_steps=profile.steps,
-        per_device_train_batch_size=at_once // processes,
+        per_device_train_batch_size=at_once,
         # All texts of a step are drawn and scored together, however few pass through the model at a time.
-        gradient_accumulation_steps=texts // at_once,
+        gradient_accumulation_steps=pieces,
         num_generations=profile.samples_per_prompt,
         max_completion_length=profile.new_tokens,
         temperature=1.0,
@@ -235,7 +273,7 @@ def _configuration(profile, folder, seed, beta, kind, rewards):
         disable_tqdm=not sys.stderr.isatty(),
         bf16=profile.bf16,
         use_cpu=profile.cpu,
-        ddp_backend="gloo" if profile.cpu and processes > 1 else None,
+        ddp_backend="gloo" if profile.cpu and _processes() > 1 else None,
         activation_checkpointing=profile.gradient_checkpointing,
         use_vllm=profile.vllm,
         vllm_mode="colocate",

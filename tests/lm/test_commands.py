@@ -180,10 +180,32 @@ class TestPeople:
 
     def test_a_judge_gets_its_key_from_the_environment(self, called, monkeypatch):
         monkeypatch.setenv("MAXMIN_JUDGE_KEY", "secret")
+        monkeypatch.setattr(commands.ServerJudge, "try_out", lambda judge: None)
         for words, model in (((), "default"), (("--judge-model", "other"), "other")):
             made, _, _ = called("--data", "own=x", "--judge", "http://here/v1", *words)
             judge = made[-1][2]["judge"]
             assert (judge.address, judge.model, judge.key, judge.timeout) == ("http://here/v1", model, "secret", 60.0)
+
+    def test_a_judge_that_does_not_answer_is_told_before_anything_is_trained(self, called, monkeypatch):
+        def no_answer(judge, *_):
+            raise ValueError("judge: expected an answer")
+
+        monkeypatch.setattr(commands, "run_people", None)
+        monkeypatch.setattr(commands.ServerJudge, "__call__", no_answer)
+        with pytest.raises(ValueError, match="^judge: expected an answer$"):
+            called("--data", "own=x", "--judge", "http://here/v1")
+        # The first process asks for all.
+        monkeypatch.setenv("RANK", "1")
+        monkeypatch.setattr(commands, "run_people", lambda *_, **__: [])
+        called("--data", "own=x", "--judge", "http://here/v1")
+
+    @pytest.mark.parametrize("words", [("--data", "own=x"), (), ("--setting", "base", "--all")])
+    def test_processes_that_cannot_share_a_batch_are_told_before_anything_is_trained(self, called, monkeypatch, words):
+        monkeypatch.setenv("WORLD_SIZE", "3")
+        with pytest.raises(
+            ValueError, match="^profile: expected 64 texts a step to divide among the processes, got 3$"
+        ):
+            called(*words)
 
     def test_the_disk_is_looked_at(self, called, monkeypatch):
         monkeypatch.setattr(commands.shutil, "disk_usage", lambda where: SimpleNamespace(free=0))

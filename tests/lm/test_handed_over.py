@@ -108,6 +108,11 @@ class TestPolicy:
             (5, {}, "^profile: expected 12 texts a step to divide among the processes, got 5$"),
             (1, {"texts_at_once": 5}, "^profile: expected texts_at_once to divide 12 texts a step, and 1 .*got 5$"),
             (2, {"texts_at_once": 3}, "^profile: expected texts_at_once to divide 12 .*and 2 processes .* got 3$"),
+            (
+                4,
+                {"reward": "model", "reward_batch": 6},
+                "^profile: expected 6 pairs of a reward model's step to divide among the processes, got 4$",
+            ),
             (2, {"fsdp": True}, r"^profile: expected adapters \(lora above 0\) on a base in 32 bits with fsdp$"),
             (1, {"fsdp": True, "lora": 4}, "^profile: expected several processes for fsdp, .* got one$"),
         ],

@@ -54,6 +54,18 @@ class TestJudges:
             "max_tokens": 4,
         }
 
+    def test_a_trial_does_not_count(self, monkeypatch):
+        judge, asked = ServerJudge("http://there", "m"), []
+
+        def answer(self, *given):
+            asked.append(given)
+            self.unclear += 1
+            return 0.5
+
+        monkeypatch.setattr(ServerJudge, "__call__", answer)
+        judge.try_out()
+        assert len(asked) == 1 and judge.unclear == 0
+
     @pytest.mark.parametrize("error", [TimeoutError("too late"), ConnectionError("gone")])
     def test_who_does_not_answer_is_named(self, monkeypatch, error):
         def urlopen(*_, **__):
