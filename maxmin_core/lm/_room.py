@@ -6,8 +6,8 @@ __all__ = ["KEPT", "MOST_BYTES", "MOST_LOGITS", "drawn_at_once", "keys_of", "rea
 
 # Of keys and values while texts are drawn, or of one block while they are read, at a time: 8 GiB.
 MOST_BYTES = 2**33
-# Numbers of logits at a time: 2 GiB.
-MOST_LOGITS = 2**29
+# Numbers of logits at a time: 1 GiB.
+MOST_LOGITS = 2**28
 # Numbers of the width that a block makes of every token; for its gradient it keeps them.
 KEPT = 34
 

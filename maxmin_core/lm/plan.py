@@ -137,7 +137,7 @@ def memory(
     whole = frozen * size.policy + (4 * size.trained if profile.lora else 0)
     # The reference is the policy with its adapter switched off, or else a second model.
     judged = {"policy": whole, **({} if profile.lora else {"reference": 4 * size.policy}), **rewards}
-    judged["logits (estimate)"] = 2 * 4 * MOST_LOGITS
+    judged["logits (estimate)"] = 4 * MOST_LOGITS
     drawn = drawn_at_once(size.config, frozen, length, 256) * length * keys_of(size.config, frozen)
     read = read_at_once(size.config, of_rewards, length, 256) * length * KEPT * size.config.hidden_size * of_rewards
     # One after the other.

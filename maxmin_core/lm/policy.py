@@ -328,7 +328,10 @@ def log_probabilities(
         ids, counted, inside, positions = (x.to(model.device) for x in (ids, counted, inside, positions))
         # Nothing is drawn: keys and values of all blocks would be kept for nobody.
         given = {"attention_mask": inside.long(), "position_ids": positions, "use_cache": False}
-        logits = model(ids, **given).logits[:, :-1].float()
-        each = logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+        logits = model(ids, **given).logits[:, :-1]
+        # Text by text: of all at once there would be three copies in memory.
+        taken = zip(logits, ids[:, 1:, None], strict=True)
+        each = torch.stack([of.float().log_softmax(-1).gather(-1, token)[..., 0] for of, token in taken])
+        del logits
         values[part] = (each * counted[:, 1:]).sum(-1).double().cpu().numpy()
     return values

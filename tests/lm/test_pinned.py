@@ -48,8 +48,8 @@ OF_STUDIES = {
     "rates": "386067348120918c",
     "references": "fd0cee53dc074cc5",
     "sensitivity": "cd9702209e5936c5",
-    "pretrained": "02d510924e312345",
-    "pretrained-larger": "9179ab59b6895793",
+    "pretrained": "940923c2d29ed56c",
+    "pretrained-larger": "15593d4de7ca83a7",
 }
 # Rewards, welfare, the rate of the weights, and what else is other than usual.
 OF_METHODS = {
@@ -156,7 +156,7 @@ def test_the_base_depends_on_what_it_is_made_with():
 def test_constants_that_runs_rest_on():
     assert (_making._N_CHOICES, _making._N_DESCENT) == (16, 256)
     assert _making.UNTRAINED == ("soup", "product", "choice")
-    assert (MOST_BYTES, MOST_LOGITS, KEPT) == (8 * 2**30, 2 * 2**30 // 4, 34)
+    assert (MOST_BYTES, MOST_LOGITS, KEPT) == (8 * 2**30, 2**30 // 4, 34)
     assert plan.VLLM_SHARE == 0.3 and plan._GIB == 1024**3
     # No process waits less than a day for another.
     assert PATIENCE.total_seconds() == 86400

@@ -132,8 +132,8 @@ class TestCommand:
 
     def test_a_base_in_sixteen_bits_by_one_switch(self, capsys):
         command = ["plan", "--profile", "gpu-large", "--gpus", "8", "--base-bf16"]
-        assert cli.main([*command, "--memory", "48"]) == 0
-        assert cli.main([*command[:-1], "--memory", "48"]) == 1
+        assert cli.main([*command, "--memory", "40"]) == 0
+        assert cli.main([*command[:-1], "--memory", "40"]) == 1
         capsys.readouterr()
         for name, more in (("plan", []), ("train", ["--data", "own=none.csv"])):
             assert cli.main([name, *command[1:3], "--base-bf16", "--vllm", *more]) == 1

@@ -54,7 +54,7 @@ WHOLE = {
         "policy": 4 * POLICY,
         "reference": 4 * POLICY,
         "rewards: whole models": 5 * 4 * SCORER,
-        "logits (estimate)": 2 * 4 * 2**29,
+        "logits (estimate)": 4 * 2**28,
         # What a reward reads is more than what is drawn.
         "texts, drawn or read (estimate)": 256 * 10 * 34 * 8 * 4,
     },
