@@ -30,7 +30,7 @@ _CHANGED: dict[str, dict[str, Any]] = {
     "one unit for all rewards": {"common_unit": True},
 }
 _PRETRAINED = ("single", "equal", "maxmin")
-# About a hundred minutes on two cores that multiply in 16 bits.
+# Just under two hours on two cores that multiply in 16 bits.
 _ON_A_PROCESSOR: dict[str, Any] = {"bf16": True, "reward_bf16": True, "n_pairs": 120, "reward_steps": 40}
 # Fewer people or comparisons may leave EM's first guess without the third group.
 _ON_A_PROCESSOR |= {"n_evaluation": 96, "n_annotators": 50, "n_per_annotator": 50}
