@@ -205,7 +205,7 @@ def train_reward_model(
             RewardConfig(
                 output_dir=str(folder),
                 max_steps=profile.reward_steps,
-                per_device_train_batch_size=profile.reward_batch // int(os.environ.get("WORLD_SIZE", "1")),
+                per_device_train_batch_size=max(1, profile.reward_batch // int(os.environ.get("WORLD_SIZE", "1"))),
                 learning_rate=profile.reward_rate,
                 lr_scheduler_type="linear",
                 max_length=None,
