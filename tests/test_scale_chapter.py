@@ -123,3 +123,18 @@ def test_every_claim_of_the_studies_is_recorded_by_the_chapter(cells, root):
     of_study = {name for name in ledger if name in criteria["pretrained"]}
     assert len(of_study) == 5
     assert all(f'"{name}"' in "".join(cells[1]) for name in of_gpu | of_study)
+
+
+def test_every_row_that_waits_for_gpus_has_its_command(root):
+    (path,) = (root / "notebooks").glob("10_*.ipynb")
+    code = ["".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+    (source,) = (cell for cell in code if "of_gpus" in cell)
+    shown = []
+    exec(
+        source,
+        {"book": root / "book", "load_ledger": load_ledger, "tabulate": lambda rows, *_, **__: shown.extend(rows)},
+    )
+    claims = load_ledger(root / "book" / "claims.yml")
+    waiting = [c.statement for c in claims if c.chapter == "10" and c.needs in ("gpu", "gpu-large") and not c.study]
+    assert [row[0] for row in shown] == waiting and len(waiting) == 5
+    assert all("maxmin_core.cli train --profile" in command for _, _, command, _ in shown)
