@@ -78,7 +78,7 @@ def tabulate(
     Raises
     ------
     ValueError
-        On a header or a caption without words, on fewer columns than keys, on a DataFrame of another width, on a form
+        On no rows, on a header or a caption without words, on fewer columns than keys, on a DataFrame of another width, on a form
         for a column that is not there.
 
     Examples
@@ -106,6 +106,8 @@ def tabulate(
         table.columns = pd.Index(columns)
     else:
         table = pd.DataFrame(list(rows), columns=columns)
+    if table.empty:
+        raise ValueError(f"rows: expected at least one in {caption!r}, got none")
     style = table.style.hide(axis="index").set_caption(caption)
     for header in columns:
         if header in forms:

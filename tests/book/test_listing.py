@@ -216,3 +216,10 @@ def test_a_table_without_words_is_found():
     assert unlabelled(whole) == []
     assert len(unlabelled(whole + whole.replace("Values", "") + whole.replace("method", " "))) == 2
     assert len(unlabelled(pd.DataFrame(ROWS, columns=COLUMNS).to_html())) == 1
+
+
+@pytest.mark.parametrize("rows", [[], iter([]), pd.DataFrame(columns=COLUMNS)])
+def test_a_table_without_rows_is_refused(rows):
+    # A filter that lets nothing through had left a page with headers alone.
+    with pytest.raises(ValueError, match="^rows: expected at least one in 'Values', got none$"):
+        tabulate(rows, COLUMNS, "Values")
