@@ -78,8 +78,8 @@ def tabulate(
     Raises
     ------
     ValueError
-        On no rows, on a header or a caption without words, on fewer columns than keys, on a DataFrame of another width, on a form
-        for a column that is not there.
+        On no rows, on a header or a caption without words, on fewer columns than keys, on a DataFrame of another width,
+        on a form for a column that is not there.
 
     Examples
     --------
